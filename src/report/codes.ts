@@ -1,0 +1,103 @@
+/**
+ * Every code that an error or a finding can carry, with what it means. The set is closed: the interchange
+ * form, the consequence table and the documentation all read this object. Grouped by who is at fault.
+ */
+export const codes = {
+  // The caller.
+  usage: "an argument is missing, malformed or contradicts another",
+  "unknown-release": "no formats are known for the kernel release named",
+  "unknown-layout": "no layout of that name exists for that release",
+  "not-found": "the session, file, subtree or structure asked for is not in this handover",
+
+  "bytes-short": "the bytes end before the structure that was asked for",
+  "value-range": "a value does not fit the field that it is to be written to",
+  "layout-malformed": "a layout contradicts itself",
+
+  // The machine that kho runs on.
+  io: "reading or writing a file failed",
+  "decompression-limit": "a compressed file expands beyond the limit",
+  "limit-exceeded": "a structure asks for more work than the limits allow",
+
+  // The container: the file that holds the memory.
+  "not-a-handover": "the file holds no KHO handover that could be found",
+  "unsupported-container": "the file is a format that cannot be read as physical memory here",
+  "decompression-failed": "the compressed data is damaged",
+  "elf-malformed": "the ELF core's headers contradict themselves or the file",
+  "elf-truncated": "the ELF core promises more bytes than the file holds",
+  "segment-overlap": "two segments claim the same physical addresses",
+  "truncated-capture": "the copied file ends before the structure it holds",
+  "stale-blob": "a debugfs file shows memory that the kernel had already reused",
+  "symlink-refused": "a symbolic link in a copied folder leads out of it",
+  "meta-malformed": "the side file with the roots of the handover cannot be used",
+  "memory-absent": "the capture does not contain this physical memory",
+
+  // Finding the root.
+  "handoff-malformed": "the hand-off record does not have the form that the kernel writes",
+  "handoff-cycle": "the setup_data list does not end",
+  "root-ambiguous": "several roots are plausible, one was chosen",
+  "scratch-malformed": "the scratch array is empty, unreadable or has impossible areas",
+
+  // Flattened device trees.
+  "fdt-bad-magic": "the blob does not begin with d0 0d fe ed",
+  "fdt-bad-version": "the version fields are outside what the kernel's parser takes",
+  "fdt-bad-layout": "the header's offsets and sizes do not fit into the blob",
+  "fdt-bad-structure": "the structure block is malformed",
+  "fdt-bad-string": "a property name lies outside the strings block or is not terminated",
+  "fdt-truncated": "the blob ends before totalsize",
+
+  // The root tree and what hangs from it.
+  "compatible-unknown": "the version string is of no known release",
+  "compatible-mismatch": "the version string is not the one this release accepts",
+  "property-missing": "a property that the reader needs is absent",
+  "property-bad-length": "a property does not have the length that the reader needs",
+  "map-missing": "the root has no memory map: nothing was finalized",
+  "map-bad-chunk": "a chunk of the memory map is malformed",
+  "map-bad-bitmap": "a bitmap of the memory map is malformed or misplaced",
+  "map-bad-node": "a node of the radix tree is unaligned or misplaced",
+  "map-bad-key": "a key of the radix tree does not name a block of memory",
+  "map-cycle": "the memory map refers to a page of its own twice",
+  "bitmap-size-guessed": "nothing in the capture decides how large the bitmaps are",
+  "blob-size-mismatch": "the size of a subtree's blob is not what its format needs",
+  "subtree-bad-address": "the address of a subtree's blob cannot be right",
+
+  // Building blocks.
+  "vmalloc-bad-chunk": "a chunk of a preserved vmalloc area is malformed",
+  "vmalloc-bad-count": "a vmalloc area lists more or fewer pages than it says",
+  "block-bad-count": "a serialization block holds no records or more than fit",
+  "block-list-cycle": "a list of serialization blocks runs in a circle",
+  "block-list-too-long": "a list has more serialization blocks than the kernel reads",
+  "structure-reused": "two structures claim the same page",
+  "string-unterminated": "a fixed-size string has no NUL",
+  "string-empty": "a name is empty",
+  "metadata-unknown-version": "the kexec metadata is of a version that the reader does not take",
+  "reserve-mem-malformed": "a reserve_mem region is described incompletely",
+  "kho-test-malformed": "the KHO test module's subtree is not what its reader expects",
+  "kho-test-checksum": "the test folios do not add up to the recorded checksum",
+
+  // Live update.
+  "session-count": "the number of sessions does not fit the area that holds them",
+  "session-duplicate": "two sessions have the same name",
+  "file-count": "the number of files does not agree with where they are stored",
+  "file-duplicate-token": "two files of one session have the same token",
+  "file-unknown-handler": "no handler of this release has that name",
+  "flb-count": "the number of FLBs does not fit the page that holds them",
+  "flb-missing": "the FLB area that this release demands is absent",
+  "memfd-bad-header": "the memfd's own structure is malformed",
+  "memfd-bad-seals": "the seals contain bits that no kernel knows",
+  "memfd-bad-position": "the file position cannot be taken over",
+  "memfd-bad-size": "the file size contradicts the folios",
+  "folio-count": "the number of folios does not fit the array that holds them",
+  "folio-bad-index": "a folio's index is out of order, misaligned or already covered",
+  "folio-not-preserved": "a folio's page is not the start of a preserved block",
+  "folio-shared": "a page serves two files or two places in one file",
+
+  // Cross-checks over the whole graph.
+  "page-not-preserved": "a structure lies in memory that is not preserved",
+  "order-mismatch": "a structure's pages are preserved with another order than its reader frees",
+  "block-overlap": "preserved blocks of different orders cover the same memory",
+  "block-in-scratch": "preserved memory lies in scratch, which the next kernel overwrites",
+  "structure-in-scratch": "a structure lies in scratch, which the next kernel overwrites",
+} as const;
+
+/** One of the closed set of codes of {@link codes}. */
+export type Code = keyof typeof codes;
