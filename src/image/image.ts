@@ -21,6 +21,8 @@ export interface Image {
   readonly blob?: Uint8Array;
   /** The files of a `debugfs` image. */
   readonly debugfs?: DebugfsFiles;
+  /** Closes the file beneath, for an image that reads from an open one. Memory cannot be read any more. */
+  readonly close?: () => void;
 }
 
 /** A copied `/sys/kernel/debug/kho` folder, or its `in` or `out` half. */

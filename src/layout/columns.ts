@@ -2,7 +2,7 @@ import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
 import { requireBytes, viewOf } from "./decode.js";
 import { isLittle, type Member, memberOf, resolve } from "./resolve.js";
-import type { Fields, Scalar, Struct } from "./types.js";
+import type { Fields, Struct } from "./types.js";
 
 /** A column of integers. 8 to 32 bits have the array of that width, more are doubles. */
 export type Column =
@@ -41,16 +41,17 @@ function column(m: Member, data: DataView, base: number, stride: number, count: 
   const of = m.layout.kind === "bits" ? m.layout.of : m.layout;
   if (of.kind !== "scalar") throw new KhoError("layout-malformed", `${m.name} is not an integer`);
   const width = m.layout.kind === "bits" ? m.layout.width : of.bytes * 8;
-  const out = allocate(of, width, count);
+  const shift = m.shift ?? 0;
+  // A bit field is unsigned whatever it is stored in.
+  const signed = of.signed && m.layout.kind === "scalar";
+  const out = allocate(width, signed, count);
   const little = isLittle(of, abi);
   const at = base + m.offset;
   if (of.bytes === 8) {
-    fill64(out, data, at, stride, { little, shift: m.shift ?? 0, width, signed: of.signed });
+    fill64(out, data, at, stride, { little, shift, width, signed });
     return out;
   }
-  const shift = m.shift ?? 0;
   const mask = width === 32 ? 0xffffffff : 2 ** width - 1;
-  const signed = of.signed && m.layout.kind === "scalar";
   for (let i = 0, p = at; i < count; i++, p += stride) {
     const unit =
       of.bytes === 4
@@ -59,17 +60,15 @@ function column(m: Member, data: DataView, base: number, stride: number, count: 
           ? data.getUint16(p, little)
           : data.getUint8(p);
     // A signed column's array takes the bits modulo its width, which restores the sign.
-    out[i] = signed ? unit : ((unit >>> shift) & mask) >>> 0;
+    out[i] = ((unit >>> shift) & mask) >>> 0;
   }
   return out;
 }
 
-function allocate(of: Scalar, width: number, count: number): Column {
-  if (of.signed && width === of.bytes * 8 && width <= 32)
-    return new { 1: Int8Array, 2: Int16Array, 4: Int32Array, 8: Int32Array }[of.bytes](count);
-  if (width <= 8) return new Uint8Array(count);
-  if (width <= 16) return new Uint16Array(count);
-  if (width <= 32) return new Uint32Array(count);
+function allocate(width: number, signed: boolean, count: number): Column {
+  if (width <= 8) return signed ? new Int8Array(count) : new Uint8Array(count);
+  if (width <= 16) return signed ? new Int16Array(count) : new Uint16Array(count);
+  if (width <= 32) return signed ? new Int32Array(count) : new Uint32Array(count);
   return new Float64Array(count);
 }
 
@@ -81,22 +80,31 @@ function fill64(
   stride: number,
   field: { little: boolean; shift: number; width: number; signed: boolean },
 ): void {
-  const { little, shift, width } = field;
-  const lowAt = little ? 0 : 4;
-  const highAt = little ? 4 : 0;
+  const { little, shift, width, signed } = field;
   const top = shift + width;
-  /** Bits of the low half that belong to the field, and what the high half's are worth behind them. */
-  const lowDivisor = 2 ** Math.min(shift, 32);
-  const lowMask = top >= 32 ? 0xffffffff : 2 ** top - 1;
+  /** The bits of each half that belong to the field, once they are shifted down, and what the high ones are worth. */
+  const lowShift = Math.min(shift, 31);
+  const lowMask = shift >= 32 ? 0 : 2 ** (Math.min(top, 32) - shift) - 1;
   const highShift = Math.max(shift - 32, 0);
-  const highMask = top >= 64 ? 0xffffffff : top > 32 ? 2 ** (top - 32) - 1 : 0;
+  const highMask = top <= 32 ? 0 : 2 ** (top - Math.max(shift, 32)) - 1;
   const highWorth = 2 ** Math.max(32 - shift, 0);
-  const signed = field.signed && width === 64;
-  for (let i = 0, p = at; i < out.length; i++, p += stride) {
-    const low = (data.getUint32(p + lowAt, little) & lowMask) >>> 0;
-    const high = signed
-      ? data.getInt32(p + highAt, little)
-      : ((data.getUint32(p + highAt, little) & highMask) >>> 0) >>> highShift;
-    out[i] = high * highWorth + (shift >= 32 ? 0 : Math.floor(low / lowDivisor));
+  const lowAt = little ? 0 : 1;
+  const highAt = 1 - lowAt;
+  const words = wordsFrom(data, at, stride, little);
+  const step = stride / 4;
+  for (let i = 0; i < out.length; i++) {
+    const low = words ? words[i * step + lowAt]! : data.getUint32(at + i * stride + 4 * lowAt, little);
+    const high = words ? words[i * step + highAt]! : data.getUint32(at + i * stride + 4 * highAt, little);
+    const worth = signed ? high | 0 : ((high >>> highShift) & highMask) >>> 0;
+    out[i] = worth * highWorth + (((low >>> lowShift) & lowMask) >>> 0);
   }
+}
+
+const hostIsLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+
+/** The bytes from `at` on as u32 in this CPU's order, several times faster than a DataView; undefined if not aligned. */
+function wordsFrom(data: DataView, at: number, stride: number, little: boolean): Uint32Array | undefined {
+  const start = data.byteOffset + at;
+  if (little !== hostIsLittle || start % 4 !== 0 || stride % 4 !== 0) return undefined;
+  return new Uint32Array(data.buffer, start, Math.floor((data.byteLength - at) / 4));
 }

@@ -16,7 +16,7 @@ export function decode<L extends Layout>(layout: L, bytes: Uint8Array, at: numbe
 
 /** Throws `bytes-short` unless `size` bytes follow `at`. */
 export function requireBytes(layout: Layout, bytes: Uint8Array, at: number, size: number): void {
-  if (at >= 0 && at + size <= bytes.length) return;
+  if (at >= 0 && size >= 0 && at + size <= bytes.length) return;
   const name = layout.kind === "struct" ? `struct ${layout.name}` : layout.kind;
   throw new KhoError(
     "bytes-short",

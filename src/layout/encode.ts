@@ -3,7 +3,7 @@ import type { Abi } from "./abi.js";
 import { requireBytes, viewOf } from "./decode.js";
 import { extent, isLittle, resolve, sizeOf } from "./resolve.js";
 import { bytesFromText } from "./text.js";
-import type { Bits, Field, Layout, Scalar, Struct, ValueOf } from "./types.js";
+import type { ArrayOf, Bits, Field, Layout, Scalar, Struct, ValueOf } from "./types.js";
 
 /**
  * The bytes of one value of `layout`. Padding and the room behind strings are zeros.
@@ -16,7 +16,7 @@ export function encode<L extends Layout>(layout: L, value: ValueOf<L>, abi: Abi)
 }
 
 /**
- * Writes one value of `layout` into `bytes` at offset `at`.
+ * Writes one value of `layout` into `bytes` at offset `at`. A value that is refused may be written in part.
  * @throws KhoError `bytes-short` if there is no room, `value-range` if a value does not fit its field
  */
 export function encodeInto<L extends Layout>(
@@ -31,33 +31,70 @@ export function encodeInto<L extends Layout>(
 }
 
 function write(layout: Field, value: unknown, view: DataView, at: number, abi: Abi, path: string): void {
+  if ((value === undefined || value === null) && layout.kind !== "padding")
+    throw outOfRange(path, `a ${layout.kind}`, "nothing");
   switch (layout.kind) {
     case "scalar":
-      return writeScalar(layout, value as number | bigint, view, at, isLittle(layout, abi), path);
+      writeScalar(layout, value as number | bigint, view, at, isLittle(layout, abi), path);
+      break;
     case "chars":
-      return writeRoom(bytesFromText(value as string), layout.length, view, at, path);
+      writeRoom(checkedText(value as string, path), layout.length, view, at, path);
+      break;
     case "bytes": {
       const room = extent(layout.length, abi);
       const source = value as Uint8Array;
       if (source.length !== room) throw outOfRange(path, `${room} bytes`, `${source.length} bytes`);
-      return writeRoom(source, room, view, at, path);
+      writeRoom(source, room, view, at, path);
+      break;
     }
     case "array": {
       const count = extent(layout.length, abi);
       const elements = value as ArrayLike<unknown>;
       if (elements.length !== count) throw outOfRange(path, `${count} elements`, `${elements.length}`);
-      const stride = sizeOf(layout.element, abi);
-      for (let i = 0; i < count; i++)
-        write(layout.element, elements[i], view, at + i * stride, abi, `${path}[${i}]`);
-      return;
+      writeArray(layout, elements, view, at, abi, path);
+      break;
     }
     case "struct":
-      return writeStruct(layout, value as Record<string, unknown>, view, at, abi, path);
+      writeStruct(layout, value as Record<string, unknown>, view, at, abi, path);
+      break;
     case "padding":
-      return writeRoom(new Uint8Array(0), layout.length, view, at, path);
+      writeRoom(new Uint8Array(0), layout.length, view, at, path);
+      break;
     case "bits":
       throw new KhoError("layout-malformed", "bits have no bytes outside of a struct", { path });
   }
+}
+
+function writeArray(
+  layout: ArrayOf,
+  elements: ArrayLike<unknown>,
+  view: DataView,
+  at: number,
+  abi: Abi,
+  path: string,
+): void {
+  const { element } = layout;
+  const stride = sizeOf(element, abi);
+  // Scalars take the short way: no string is built for the path of an element that fits.
+  if (element.kind === "scalar") {
+    const little = isLittle(element, abi);
+    for (let i = 0; i < elements.length; i++) {
+      const value = elements[i] as number | bigint;
+      if (!fits(element, value)) throw scalarOutOfRange(element, value, `${path}[${i}]`);
+      setScalar(element.bytes, value, view, at + i * stride, little);
+    }
+    return;
+  }
+  for (let i = 0; i < elements.length; i++)
+    write(element, elements[i], view, at + i * stride, abi, `${path}[${i}]`);
+}
+
+/** What would not come back: text behind a NUL, and surrogates that stand for neither a character nor a byte. */
+function checkedText(text: string, path: string): Uint8Array {
+  if (text.includes("\0")) throw outOfRange(path, "text without NUL", `NUL at ${text.indexOf("\0")}`);
+  if (/[\ud800-\udc7f\udd00-\udfff]/u.test(text))
+    throw outOfRange(path, "well-formed text", "a lone surrogate");
+  return bytesFromText(text);
 }
 
 function writeStruct(
@@ -101,17 +138,36 @@ function writeScalar(
   little: boolean,
   path: string,
 ): void {
-  const width = layout.bytes * 8;
-  const low = layout.signed ? -(2n ** BigInt(width - 1)) : 0n;
-  const high = layout.signed ? 2n ** BigInt(width - 1) : 2n ** BigInt(width);
-  const exact = typeof value === "bigint" || Number.isInteger(value) ? BigInt(value) : undefined;
-  if (exact === undefined || exact < low || exact >= high)
-    throw outOfRange(path, `${layout.name}, ${low} to ${high - 1n}`, String(value));
-  // Setters take the value modulo their width, so the unsigned one serves both signs.
-  if (layout.bytes === 8) view.setBigUint64(at, exact, little);
-  else if (layout.bytes === 4) view.setUint32(at, Number(exact), little);
-  else if (layout.bytes === 2) view.setUint16(at, Number(exact), little);
-  else view.setUint8(at, Number(exact));
+  if (!fits(layout, value)) throw scalarOutOfRange(layout, value, path);
+  setScalar(layout.bytes, value, view, at, little);
+}
+
+/** Stores a value that was checked. Setters take it modulo their width, so the unsigned one serves both signs. */
+function setScalar(
+  size: Scalar["bytes"],
+  value: number | bigint,
+  view: DataView,
+  at: number,
+  little: boolean,
+): void {
+  if (size === 8) view.setBigUint64(at, BigInt(value), little);
+  else if (size === 4) view.setUint32(at, Number(value), little);
+  else if (size === 2) view.setUint16(at, Number(value), little);
+  else view.setUint8(at, Number(value));
+}
+
+/** True for an integer that the scalar can hold. */
+function fits({ bytes, signed }: Scalar, value: number | bigint): boolean {
+  if (typeof value !== "bigint" && !Number.isInteger(value)) return false;
+  // Powers of two are exact as doubles, and a bigint compares with a double by value.
+  const span = 2 ** (bytes * 8);
+  return signed ? value >= -span / 2 && value < span / 2 : value >= 0 && value < span;
+}
+
+function scalarOutOfRange({ name, bytes, signed }: Scalar, value: unknown, path: string): KhoError {
+  const span = 1n << BigInt(bytes * 8);
+  const low = signed ? -span / 2n : 0n;
+  return outOfRange(path, `${name}, ${low} to ${low + span - 1n}`, String(value));
 }
 
 /** Text that fills its field to the last byte is written without a NUL: that is how an unterminated one decodes. */
@@ -123,4 +179,8 @@ function writeRoom(source: Uint8Array, room: number, view: DataView, at: number,
 }
 
 const outOfRange = (path: string, expected: string, actual: string): KhoError =>
-  new KhoError("value-range", `${path}: expected ${expected}, got ${actual}`, { path, expected, actual });
+  new KhoError("value-range", `${path && `${path}: `}expected ${expected}, got ${actual}`, {
+    path,
+    expected,
+    actual,
+  });

@@ -10,10 +10,10 @@ export function printLayout(layout: Struct, abi: Abi): string {
   const { members, size } = resolve(layout, abi);
   const lines = members.map((member) => declare(member));
   const named = members.filter((member) => member.layout.kind !== "padding");
-  const width = Math.max(0, ...lines.map((line) => line.length));
+  const width = Math.max(0, ...named.map((member) => declare(member).length));
   const rows = members.map((member, i) =>
     member.layout.kind === "padding"
-      ? `\n        /* XXX ${member.size} bytes hole, ${member.size === 1 ? "it is" : "they are"} written as zeros */\n`
+      ? `\n        /* XXX ${member.size} ${member.size === 1 ? "byte hole, it is" : "bytes hole, they are"} written as zeros */\n`
       : `        ${lines[i]!.padEnd(width)}  /* ${place(member)} */`,
   );
   const holes = members.filter((member) => member.layout.kind === "padding");

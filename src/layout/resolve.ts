@@ -20,9 +20,15 @@ export interface Resolved {
   readonly size: number;
 }
 
-/** The number that an extent stands for. */
-export const extent = (length: Extent, abi: Abi): number =>
-  typeof length === "number" ? length : length(abi);
+/**
+ * The number that an extent stands for.
+ * @throws KhoError `layout-malformed` if it is no whole number: a page that is not filled up needs a `Math.floor`
+ */
+export function extent(length: Extent, abi: Abi): number {
+  const whole = typeof length === "number" ? length : length(abi);
+  if (Number.isSafeInteger(whole) && whole >= 0) return whole;
+  throw new KhoError("layout-malformed", `a length of ${whole} with pages of ${abi.pageSize} bytes`);
+}
 
 /** Size in bytes. */
 export function sizeOf(layout: Field, abi: Abi): number {
@@ -81,6 +87,8 @@ function compute(layout: Struct, abi: Abi): Resolved {
     new KhoError("layout-malformed", `struct ${layout.name}, member ${name}: ${why}`);
 
   for (const [name, field] of Object.entries(layout.fields)) {
+    // Objects put keys that are numbers first, whatever the order they are written in, and __proto__ is no key.
+    if (/^\d+$|^__proto__$/.test(name)) throw malformed(name, "this name cannot be a member");
     if (field.kind !== "bits") {
       if (unit) throw malformed(name, `only ${taken} of ${unit.bytes * 8} bits before it are named`);
       const size = sizeOf(field, abi);
@@ -91,9 +99,9 @@ function compute(layout: Struct, abi: Abi): Resolved {
     if (unit && unit !== field.of) throw malformed(name, "shares a unit with a bit field of another type");
     unit = field.of;
     const width = unit.bytes * 8;
-    if (field.width < 1 || taken + field.width > width)
+    if (!Number.isInteger(field.width) || field.width < 1 || taken + field.width > width)
       throw malformed(name, `does not fit into ${width} bits`);
-    // The first bit field takes the low bits on little-endian machines, the high bits on big-endian ones.
+    // The first bit field takes the low bits of a little-endian unit, the high bits of a big-endian one.
     const shift = isLittle(unit, abi) ? taken : width - taken - field.width;
     members.push({ name, offset, size: unit.bytes, layout: field, shift });
     taken += field.width;

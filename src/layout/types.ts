@@ -14,12 +14,19 @@ export type Extent = number | ((abi: Abi) => number);
 
 /** Marks the type that a layout decodes to; it exists at compile time only. */
 declare const value: unique symbol;
+/** Marks the type that an array of a scalar decodes to. */
+declare const elements: unique symbol;
 
 /** What the bits of a scalar stand for, for annotation and fuzzing. */
 export type Meaning = "number" | "address";
 
-/** An integer of 8 to 64 bits. */
-export interface Scalar<V extends number | bigint = number | bigint> {
+/** The typed arrays that hold one kind of value. */
+type ArraysOf<V> = V extends bigint
+  ? BigUint64Array | BigInt64Array
+  : Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array;
+
+/** An integer of 8 to 64 bits. `A` is the typed array that a run of them decodes to. */
+export interface Scalar<V extends number | bigint = number | bigint, A = ArraysOf<V>> {
   readonly kind: "scalar";
   /** The kernel's name of the type: `u64`. */
   readonly name: string;
@@ -29,11 +36,13 @@ export interface Scalar<V extends number | bigint = number | bigint> {
   readonly order: "native" | "little" | "big";
   readonly meaning: Meaning;
   readonly [value]?: V;
+  readonly [elements]?: A;
 }
 
 /**
- * A bit field. Consecutive bit fields of one storage type share a unit and must fill it exactly. The first takes the
- * lowest bits on little-endian machines and the highest on big-endian ones, as compilers for Linux do.
+ * A bit field, unsigned whatever it is stored in. Consecutive bit fields of one storage type share a unit and must
+ * fill it exactly. The first takes the lowest bits of a little-endian unit and the highest of a big-endian one, as
+ * compilers for Linux do in the machine's byte order.
  */
 export interface Bits<V extends number | bigint = number | bigint> {
   readonly kind: "bits";
@@ -93,12 +102,7 @@ export interface Struct<F extends Fields = Fields> {
 
 export type Fields = { readonly [name: string]: Field };
 
-type ArrayValue<E extends Layout> =
-  E extends Scalar<bigint>
-    ? BigUint64Array | BigInt64Array
-    : E extends Scalar<number>
-      ? Uint8Array | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array
-      : ValueOf<E>[];
+type ArrayValue<E extends Layout> = E extends Scalar ? NonNullable<E[typeof elements]> : ValueOf<E>[];
 
 type StructValue<F extends Fields> = {
   -readonly [K in keyof F as F[K] extends Padding ? never : K]: ValueOf<F[K]>;
@@ -107,24 +111,24 @@ type StructValue<F extends Fields> = {
 /** The type that a layout decodes to. */
 export type ValueOf<L> = L extends { readonly [value]?: infer V } ? NonNullable<V> : never;
 
-const scalar = <V extends number | bigint>(
+const scalar = <V extends number | bigint, A>(
   name: string,
   bytes: Scalar["bytes"],
   signed: boolean,
   order: Scalar["order"],
-): Scalar<V> => ({ kind: "scalar", name, bytes, signed, order, meaning: "number" });
+): Scalar<V, A> => ({ kind: "scalar", name, bytes, signed, order, meaning: "number" });
 
 const family = (order: Scalar["order"]) => ({
-  u16: scalar<number>("u16", 2, false, order),
-  u32: scalar<number>("u32", 4, false, order),
-  u64: scalar<bigint>("u64", 8, false, order),
-  s16: scalar<number>("s16", 2, true, order),
-  s32: scalar<number>("s32", 4, true, order),
-  s64: scalar<bigint>("s64", 8, true, order),
+  u16: scalar<number, Uint16Array>("u16", 2, false, order),
+  u32: scalar<number, Uint32Array>("u32", 4, false, order),
+  u64: scalar<bigint, BigUint64Array>("u64", 8, false, order),
+  s16: scalar<number, Int16Array>("s16", 2, true, order),
+  s32: scalar<number, Int32Array>("s32", 4, true, order),
+  s64: scalar<bigint, BigInt64Array>("s64", 8, true, order),
 });
 
-export const u8 = scalar<number>("u8", 1, false, "native");
-export const s8 = scalar<number>("s8", 1, true, "native");
+export const u8 = scalar<number, Uint8Array>("u8", 1, false, "native");
+export const s8 = scalar<number, Int8Array>("s8", 1, true, "native");
 /** Integers in the byte order of the machine that wrote them. */
 export const { u16, u32, u64, s16, s32, s64 } = family("native");
 /** Integers that are little-endian whatever the machine. */
@@ -132,7 +136,7 @@ export const le = family("little");
 /** Integers that are big-endian whatever the machine. */
 export const be = family("big");
 /** A u64 that holds a physical address. */
-export const pa: Scalar<PhysAddr> = { ...u64, meaning: "address" } as Scalar<PhysAddr>;
+export const pa = { ...u64, meaning: "address" } as Scalar<PhysAddr, BigUint64Array>;
 
 /** A bit field of `width` bits in units of `of`. Up to 53 bits decode to a number, more to a bigint. */
 export function bits<W extends number>(of: Scalar, width: W): Bits<W extends Wide ? bigint : number> {

@@ -1,3 +1,4 @@
+import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
 import { readMember, requireBytes, viewOf } from "./decode.js";
 import { resolve } from "./resolve.js";
@@ -15,7 +16,8 @@ const prototypes = new WeakMap<Struct, Map<string, object>>();
 
 /**
  * A row that decodes nothing until a member is read, and then that member only, every time anew.
- * The members are accessors on the prototype; the row itself is an offset.
+ * The members are accessors on the prototype; the row itself is an offset. So `{ ...row }` and `JSON.stringify(row)`
+ * find no members: use `decode` for a value that is to be kept or written.
  * @throws KhoError `bytes-short`
  */
 export function view<S extends Struct>(
@@ -31,7 +33,10 @@ export function view<S extends Struct>(
 /** A run of equal structs as lazy rows: nothing is decoded or allocated before `row(i)`. */
 export interface Rows<S extends Struct> {
   readonly length: number;
-  /** The row `index`, 0 to length - 1. */
+  /**
+   * The row `index`, 0 to length - 1.
+   * @throws KhoError `usage` for any other
+   */
   row(index: number): Readonly<ValueOf<S>>;
 }
 
@@ -52,7 +57,11 @@ export function rows<S extends Struct>(
   const data = viewOf(bytes);
   return {
     length: count,
-    row: (index) => rowAt(prototype, data, offset + index * size) as unknown as Readonly<ValueOf<S>>,
+    row: (index) => {
+      if (!(index >= 0 && index < count))
+        throw new KhoError("usage", `row ${index} of ${count} of struct ${layout.name}`);
+      return rowAt(prototype, data, offset + index * size) as unknown as Readonly<ValueOf<S>>;
+    },
   };
 }
 

@@ -20,7 +20,7 @@ export interface Leaf {
 /**
  * Every innermost field of one value of `layout` at offset `at`, in order of address, lazily.
  * Leaves tile the structure: together they cover every byte once, bit fields of one unit together.
- * @throws KhoError `bytes-short`
+ * @throws KhoError `bytes-short`, at the first step
  */
 export function* walk(layout: Layout, bytes: Uint8Array, at: number, abi: Abi): Generator<Leaf> {
   requireBytes(layout, bytes, at, sizeOf(layout, abi));
@@ -30,7 +30,8 @@ export function* walk(layout: Layout, bytes: Uint8Array, at: number, abi: Abi): 
 function* leaves(layout: Layout, view: DataView, at: number, abi: Abi, path: string): Generator<Leaf> {
   if (layout.kind === "array") {
     const stride = sizeOf(layout.element, abi);
-    for (let i = 0; i < extent(layout.length, abi); i++)
+    const count = extent(layout.length, abi);
+    for (let i = 0; i < count; i++)
       yield* leaves(layout.element, view, at + i * stride, abi, `${path}[${i}]`);
     return;
   }

@@ -20,6 +20,6 @@ export const fileOffset = (value: number): FileOffset => value as FileOffset;
 
 /** The frame that holds `pa`. `pageSize` is a power of two of at least 4096, so the result has at most 52 bits. */
 export const pfnOf = (pa: PhysAddr, pageSize: number): Pfn => Number(pa / BigInt(pageSize)) as Pfn;
-/** The first byte of a frame. */
+/** The first byte of a frame. Wraps at 2^64 as the kernel's shift does: a damaged PFN has bits that no address has. */
 export const addressOf = (frame: number, pageSize: number): PhysAddr =>
-  (BigInt(frame) * BigInt(pageSize)) as PhysAddr;
+  physAddr(BigInt(frame) * BigInt(pageSize));

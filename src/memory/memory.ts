@@ -15,7 +15,8 @@ export interface MemoryRange {
 export interface Memory {
   /**
    * The bytes `[pa, pa + length)`: a view where one piece holds them all, else a copy. Do not write to it.
-   * @throws KhoError `memory-absent`, with the first address that is missing. Never zeros for absent memory.
+   * @throws KhoError `memory-absent`, with the first address that is missing (that of the read, if all is there up to
+   * 2^64 and the read goes on). Never zeros for absent memory.
    */
   read(pa: PhysAddr, length: number): Uint8Array;
   /** True if every byte of `[pa, pa + length)` is there. */

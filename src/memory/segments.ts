@@ -12,7 +12,7 @@ export interface Segment extends MemoryRange {
   readonly at: number;
 }
 
-/** Addresses that two segments claim; the one that came first is used. */
+/** Addresses that two or more segments hold; the one that came first is used. */
 export interface Overlap {
   readonly pa: PhysAddr;
   readonly size: bigint;
@@ -22,12 +22,12 @@ const top = 1n << 64n;
 
 /**
  * Memory made of segments in any order. Where segments overlap, the earlier one in the list wins and the
- * overlap is returned, so that the caller can report it.
+ * overlap is returned, so that the caller can report it: ascending, disjoint and merged. What a segment promises
+ * beyond the end of its source is absent.
  * @throws KhoError `elf-malformed` if a segment goes beyond 2^64
  */
 export function segmentedMemory(segments: readonly Segment[]): { memory: Memory; overlaps: Overlap[] } {
-  const overlaps: Overlap[] = [];
-  const pieces = disjoint(segments, overlaps);
+  const { pieces, overlaps } = disjoint(segments);
   const starts = Float64Array.from(pieces, (piece) => Number(piece.pa));
 
   /** The piece that holds `pa`. Doubles only narrow the search: they round above 2^53, the comparison is exact. */
@@ -50,11 +50,11 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
     pa: PhysAddr,
     length: number,
     each: (piece: Segment, skip: number, count: number, done: number) => void,
-  ): PhysAddr | undefined => {
+  ): bigint | undefined => {
     for (let done = 0; done < length; ) {
       const at = pa + BigInt(done);
-      const piece = at < top ? find(at) : undefined;
-      if (!piece) return physAddr(at);
+      const piece = find(at);
+      if (!piece) return at;
       const skip = at - piece.pa;
       const count = Number(min(piece.size - skip, BigInt(length - done)));
       each(piece, Number(skip), count, done);
@@ -63,13 +63,17 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
     return undefined;
   };
 
-  const absent = (pa: PhysAddr, wanted: PhysAddr, length: number): KhoError =>
-    new KhoError("memory-absent", `the capture holds no memory at ${hex(pa)}`, {
+  const absent = (missing: bigint, wanted: PhysAddr, length: number): KhoError => {
+    // There is no address 2^64; such a read is wrong from its first byte on.
+    const pa = missing < top ? missing : wanted;
+    const why = missing < top ? `the capture holds no memory at ${hex(pa)}` : "no memory goes beyond 2^64";
+    return new KhoError("memory-absent", why, {
       pa,
       length,
       expected: `${length} bytes at ${hex(wanted)}`,
       actual: "not captured",
     });
+  };
 
   return {
     overlaps,
@@ -81,14 +85,14 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
         if (piece && pa + BigInt(length) <= piece.pa + piece.size) {
           const bytes = readPiece(piece, Number(pa - piece.pa), length);
           if (bytes.length === length) return bytes;
-          throw absent(physAddr(pa + BigInt(bytes.length)), pa, length);
+          throw absent(pa + BigInt(bytes.length), pa, length);
         }
         const missing = forParts(pa, length, () => {});
         if (missing !== undefined) throw absent(missing, pa, length);
         const whole = new Uint8Array(length);
         forParts(pa, length, (part, skip, count, done) => {
           const bytes = readPiece(part, skip, count);
-          if (bytes.length < count) throw absent(physAddr(pa + BigInt(done + bytes.length)), pa, length);
+          if (bytes.length < count) throw absent(pa + BigInt(done + bytes.length), pa, length);
           whole.set(bytes, done);
         });
         return whole;
@@ -103,62 +107,109 @@ const readPiece = (piece: Segment, skip: number, count: number): Uint8Array =>
 const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
 
 /** Sorts segments by address and cuts away what an earlier one in the list already holds. O(n log n). */
-function disjoint(segments: readonly Segment[], overlaps: Overlap[]): Segment[] {
-  const ranked = segments.map((segment, rank) => ({ ...segment, rank })).filter(({ size }) => size > 0n);
-  for (const { pa, size } of ranked)
-    if (pa + size > top)
-      throw new KhoError("elf-malformed", `a segment at ${hex(pa)} of ${hex(size)} bytes goes beyond 2^64`, {
-        pa,
-      });
+function disjoint(segments: readonly Segment[]): { pieces: Segment[]; overlaps: Overlap[] } {
+  const ranked = segments.map(withRank).filter(({ size }) => size > 0n);
   ranked.sort((a, b) => (a.pa < b.pa ? -1 : a.pa > b.pa ? 1 : a.rank - b.rank));
 
-  const result: Segment[] = [];
+  const pieces: Segment[] = [];
   const cut = (piece: Segment, from: bigint, to: bigint): void => {
     if (from >= to) return;
     const { source, at } = piece;
     const skip = Number(from - piece.pa);
-    result.push({ pa: physAddr(from), size: to - from, at: at + skip, ...(source && { source }) });
+    pieces.push({ pa: physAddr(from), size: to - from, at: at + skip, ...(source && { source }) });
   };
-  /** The piece whose bytes are used at the sweep's position, and those beneath it that reach further. */
-  let active: ((typeof ranked)[number] & { used: bigint }) | undefined;
-  const beneath: (typeof ranked)[number][] = [];
-  const end = (piece: Segment): bigint => piece.pa + piece.size;
+  /** The piece whose bytes are used from `used` on, and those beneath it, of which some reach further. */
+  let active: Ranked | undefined;
+  let used = 0n;
+  const beneath = new BestFirst();
   const finish = (until: bigint): void => {
     while (active && end(active) <= until) {
       const position = end(active);
-      cut(active, active.used, position);
-      active = undefined;
-      while (beneath.length > 0 && !active) {
-        const next = beneath.pop()!;
-        if (end(next) > position) active = { ...next, used: position };
-      }
+      cut(active, used, position);
+      used = position;
+      do active = beneath.pop();
+      while (active && end(active) <= position);
     }
   };
   for (const piece of ranked) {
     finish(piece.pa);
-    if (!active) {
-      active = { ...piece, used: piece.pa };
+    if (active && active.rank < piece.rank) {
+      beneath.push(piece);
       continue;
     }
-    overlaps.push({ pa: piece.pa, size: min(end(active), end(piece)) - piece.pa });
-    if (piece.rank < active.rank) {
-      cut(active, active.used, piece.pa);
-      insertByRank(beneath, active);
-      active = { ...piece, used: piece.pa };
-    } else insertByRank(beneath, piece);
+    if (active) {
+      cut(active, used, piece.pa);
+      beneath.push(active);
+    }
+    active = piece;
+    used = piece.pa;
   }
   finish(top);
+  return { pieces, overlaps: overlapsOf(ranked) };
+}
+
+/** A segment with its place in the list, without the bytes that its source does not have. */
+interface Ranked extends Segment {
+  readonly rank: number;
+}
+
+function withRank(segment: Segment, rank: number): Ranked {
+  const { pa, size, source, at } = segment;
+  if (pa + size > top)
+    throw new KhoError("elf-malformed", `a segment at ${hex(pa)} of ${hex(size)} bytes goes beyond 2^64`, {
+      pa,
+    });
+  if (!source) return { pa, size, at, rank };
+  return { pa, size: min(size, BigInt(Math.max(source.size - at, 0))), at, source, rank };
+}
+
+const end = ({ pa, size }: MemoryRange): bigint => pa + size;
+
+/** What two or more of the pieces hold, ascending and merged. `sorted` is by address. */
+function overlapsOf(sorted: readonly MemoryRange[]): Overlap[] {
+  const result: { pa: PhysAddr; size: bigint }[] = [];
+  /** The end of what the pieces so far hold. Every piece that begins before it lies over another one until there. */
+  let reach = 0n;
+  for (const piece of sorted) {
+    const until = min(reach, end(piece));
+    const last = result.at(-1);
+    if (last && piece.pa <= end(last)) {
+      if (until > end(last)) last.size = until - last.pa;
+    } else if (piece.pa < until) result.push({ pa: piece.pa, size: until - piece.pa });
+    if (end(piece) > reach) reach = end(piece);
+  }
   return result;
 }
 
-/** Keeps the best rank at the end of the list, where `pop` takes it. */
-function insertByRank<T extends { rank: number }>(list: T[], item: T): void {
-  let low = 0;
-  let high = list.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (list[middle]!.rank > item.rank) low = middle + 1;
-    else high = middle;
+/** A binary heap of pieces, the one that is earliest in the list on top. */
+class BestFirst {
+  readonly #items: Ranked[] = [];
+
+  push(item: Ranked): void {
+    const items = this.#items;
+    let hole = items.length;
+    while (hole > 0) {
+      const parent = (hole - 1) >> 1;
+      if (items[parent]!.rank < item.rank) break;
+      items[hole] = items[parent]!;
+      hole = parent;
+    }
+    items[hole] = item;
   }
-  list.splice(low, 0, item);
+
+  pop(): Ranked | undefined {
+    const items = this.#items;
+    const best = items[0];
+    const item = items.pop();
+    if (!item || items.length === 0) return best;
+    let hole = 0;
+    for (let child = 1; child < items.length; child = 2 * hole + 1) {
+      if (child + 1 < items.length && items[child + 1]!.rank < items[child]!.rank) child++;
+      if (item.rank < items[child]!.rank) break;
+      items[hole] = items[child]!;
+      hole = child;
+    }
+    items[hole] = item;
+    return best;
+  }
 }

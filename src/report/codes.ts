@@ -55,6 +55,7 @@ export const codes = {
   "map-bad-bitmap": "a bitmap of the memory map is malformed or misplaced",
   "map-bad-node": "a node of the radix tree is unaligned or misplaced",
   "map-bad-key": "a key of the radix tree does not name a block of memory",
+  "order-too-large": "the reading kernel cannot represent blocks of this order",
   "map-cycle": "the memory map refers to a page of its own twice",
   "bitmap-size-guessed": "nothing in the capture decides how large the bitmaps are",
   "blob-size-mismatch": "the size of a subtree's blob is not what its format needs",
@@ -90,6 +91,8 @@ export const codes = {
   "folio-bad-index": "a folio's index is out of order, misaligned or already covered",
   "folio-not-preserved": "a folio's page is not the start of a preserved block",
   "folio-shared": "a page serves two files or two places in one file",
+
+  "systemd-mapping": "the session of systemd does not hold a mapping that can be read",
 
   // Cross-checks over the whole graph.
   "page-not-preserved": "a structure lies in memory that is not preserved",

@@ -23,6 +23,8 @@ export interface Consequence {
   readonly phase: Phase;
   /** Name of the errno without the minus, `EINVAL`, where the kernel has one. */
   readonly errno?: string;
+  /** True if it is not this one item that is lost but all of live update, or the boot. */
+  readonly all?: boolean;
   /** A sentence where the outcome alone would mislead. */
   readonly detail?: string;
 }

@@ -1,0 +1,105 @@
+import type { Abi } from "../src/layout/index.js";
+import type { Memory, PhysAddr } from "../src/memory/index.js";
+import type { Code } from "../src/report/codes.js";
+import { isKhoError, KhoError } from "../src/report/error.js";
+import type { Consequence, Finding, Severity } from "../src/report/finding.js";
+import { hex } from "../src/report/hex.js";
+import type { Claims } from "./claims.js";
+import type { Kernel } from "./kernels.js";
+
+/** Bounds on the work that a handover can ask for. What runs into one ends in a finding, not in a crash. */
+export interface Limits {
+  /** Nodes of the radix tree, or chunks and bitmaps of the chunk list. Default 1,048,576: 32 TiB of order-0 pages. */
+  readonly maxMapNodes: number;
+  /** Runs of adjacent preserved blocks. Default 33,554,432. */
+  readonly maxRuns: number;
+  /** Sessions, and files of one session. Default 700,000: more than any kernel reads. */
+  readonly maxRecords: number;
+  /** Folios of all memfds together. Default 2^29: 2 TiB of 4K folios. */
+  readonly maxFolios: number;
+  /** Findings that are kept; the rest is counted only. Default 10,000. */
+  readonly maxFindings: number;
+}
+
+export const defaultLimits: Limits = {
+  maxMapNodes: 1 << 20,
+  maxRuns: 1 << 25,
+  maxRecords: 700_000,
+  maxFolios: 2 ** 29,
+  maxFindings: 10_000,
+};
+
+/** Where and how a problem shows; what {@link Context.report} takes beside severity, code and sentence. */
+export interface Place {
+  readonly path: string;
+  readonly pa?: bigint;
+  readonly length?: number;
+  readonly expected?: string;
+  readonly actual?: string;
+  readonly consequence?: Consequence | undefined;
+}
+
+/** Everything that belongs to one run of decoding. Formats get it and keep nothing else. */
+export interface Context {
+  readonly memory: Memory;
+  readonly abi: Abi;
+  /** The release whose reader judges; formats that are not its own are still read. */
+  readonly kernel: Kernel;
+  readonly limits: Limits;
+  /** Which pages the structures occupy. */
+  readonly claims: Claims;
+  /** Reports a problem. In strict mode it throws where the kernel would stop. */
+  report(severity: Severity, code: Code, message: string, place: Place): void;
+  /** Told how far a long step has come; `total` is 0 where unknown. */
+  progress?(phase: string, done: number, total: number): void;
+}
+
+/** Makes `report` of a {@link Context}: collects findings, and in strict mode throws what stops the named kernel. */
+export function reporter(findings: Finding[], strict: boolean, maxFindings: number): Context["report"] {
+  return (severity, code, message, { path, pa = 0n, length = 0, expected, actual, consequence }) => {
+    const detail = {
+      path,
+      pa,
+      length,
+      ...(expected !== undefined && { expected }),
+      ...(actual !== undefined && { actual }),
+      ...(consequence && { consequence }),
+    };
+    const stops = consequence?.all && consequence.outcome !== "misread";
+    if (strict && stops) throw new KhoError(code, message, detail);
+    if (findings.length < maxFindings) findings.push({ severity, code, message, ...detail });
+    else if (findings.length === maxFindings)
+      findings.push({
+        severity: "warning",
+        code: "limit-exceeded",
+        message: `more than ${maxFindings} findings; the rest is not listed`,
+        path: "",
+        pa: 0n,
+        length: 0,
+      });
+  };
+}
+
+/** Reads memory; where it is absent reports that, with what the kernel would do, and returns undefined. */
+export function readMemory(
+  ctx: Context,
+  pa: PhysAddr,
+  length: number,
+  path: string,
+  consequence?: Consequence,
+): Uint8Array | undefined {
+  try {
+    return ctx.memory.read(pa, length);
+  } catch (error) {
+    if (!isKhoError(error, "memory-absent")) throw error;
+    ctx.report("error", "memory-absent", `${path}: ${error.message}`, {
+      path,
+      pa: error.pa ?? pa,
+      length,
+      expected: `${length} bytes at ${hex(pa)}`,
+      actual: "not captured",
+      consequence,
+    });
+    return undefined;
+  }
+}

@@ -1,0 +1,127 @@
+import { KhoError } from "../src/report/error.js";
+
+/** Version strings of the root tree. `kho-v2` was never in a release. */
+export type KhoVersion = "kho-v1" | "kho-v2" | "kho-v3" | "kho-v4";
+/** Version strings of the live-update blob. `luo-v2` to `luo-v4` were never in a release. */
+export type LuoVersion = "luo-v1" | "luo-v2" | "luo-v3" | "luo-v4" | "luo-v5";
+/** Names of the memfd file handler. */
+export type MemfdVersion = "memfd-v1" | "memfd-v2";
+
+/** What the kernels from one version on write, and all that they accept: there is no negotiation and no fallback. */
+export interface Kernel {
+  /** First version with these formats, `6.17.9`; the name of the row. */
+  readonly release: string;
+  readonly kho: KhoVersion;
+  /** Bytes of a bitmap of the `kho-v1` memory map. */
+  readonly bitmap?: 512 | "page";
+  /** Preserved vmalloc areas exist. */
+  readonly vmalloc: boolean;
+  /** Live update exists, in this version. */
+  readonly luo?: LuoVersion;
+  /** FLBs exist; with `luo-v1` their node is then mandatory. */
+  readonly flb: boolean;
+  readonly memfd?: MemfdVersion;
+  /** Version of the kexec-metadata subtree. */
+  readonly metadata?: number;
+  /**
+   * How sure this row is. `source`: read in that release's source; `history`: from development snapshots that
+   * bracket it.
+   */
+  readonly evidence: "source" | "history";
+}
+
+/** Every release with KHO, oldest first; a row holds until the next one. The rules of compatibility follow from it. */
+export const kernels: readonly Kernel[] = [
+  { release: "6.16", kho: "kho-v1", bitmap: 512, vmalloc: false, flb: false, evidence: "history" },
+  { release: "6.17", kho: "kho-v1", bitmap: 512, vmalloc: false, flb: false, evidence: "source" },
+  { release: "6.17.9", kho: "kho-v1", bitmap: "page", vmalloc: false, flb: false, evidence: "history" },
+  { release: "6.18", kho: "kho-v1", bitmap: "page", vmalloc: true, flb: false, evidence: "source" },
+  {
+    release: "6.19",
+    kho: "kho-v1",
+    bitmap: "page",
+    vmalloc: true,
+    luo: "luo-v1",
+    flb: false,
+    memfd: "memfd-v1",
+    evidence: "source",
+  },
+  {
+    release: "7.0",
+    kho: "kho-v1",
+    bitmap: "page",
+    vmalloc: true,
+    luo: "luo-v1",
+    flb: true,
+    memfd: "memfd-v1",
+    evidence: "history",
+  },
+  {
+    release: "7.1",
+    kho: "kho-v3",
+    vmalloc: true,
+    luo: "luo-v1",
+    flb: true,
+    memfd: "memfd-v2",
+    metadata: 1,
+    evidence: "source",
+  },
+  {
+    release: "7.2",
+    kho: "kho-v4",
+    vmalloc: true,
+    luo: "luo-v5",
+    flb: true,
+    memfd: "memfd-v2",
+    metadata: 1,
+    evidence: "source",
+  },
+  {
+    release: "7.3",
+    kho: "kho-v4",
+    vmalloc: true,
+    luo: "luo-v5",
+    flb: true,
+    memfd: "memfd-v2",
+    metadata: 1,
+    evidence: "source",
+  },
+];
+
+/**
+ * The row for a version as `uname -r` prints it: `7.3`, `7.3.4`, `6.17.8-300.fc43.x86_64`.
+ * Within 7.3 and before 7.4 the 7.3 row holds, and so on.
+ * @throws KhoError `unknown-release` for anything before 6.16, after the last row's series, or not a version
+ */
+export function kernelOf(release: string): Kernel {
+  const kernel = findKernel(release);
+  if (kernel) return kernel;
+  throw new KhoError("unknown-release", `no handover formats are known for kernel release ${release.slice(0, 80)}`, {
+    expected: kernels.map((row) => row.release).join(", "),
+    actual: release.slice(0, 80),
+  });
+}
+
+/** Like {@link kernelOf}, but undefined for a release that is not known. */
+export function findKernel(release: string): Kernel | undefined {
+  const wanted = parseVersion(release);
+  if (!wanted) return undefined;
+  return kernels.findLast((row) => {
+    const [major, minor, patch = 0] = parseVersion(row.release)!;
+    return major === wanted[0] && minor === wanted[1] && patch <= (wanted[2] ?? 0);
+  });
+}
+
+/** True if `kernel` is the row `release` or a later one. */
+export const isAtLeast = (kernel: Kernel, release: string): boolean =>
+  kernels.indexOf(kernel) >= kernels.findIndex((row) => row.release === release);
+
+function parseVersion(text: string): [number, number, number?] | undefined {
+  const match = /^(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?![\d.])/.exec(text);
+  if (!match) return undefined;
+  return [Number(match[1]), Number(match[2]), match[3] === undefined ? undefined : Number(match[3])] as [
+    number,
+    number,
+    number?,
+  ];
+}

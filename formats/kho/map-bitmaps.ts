@@ -1,0 +1,168 @@
+import { type Abi, decode, offsetOf, pageShift, sizeOf } from "../../src/layout/index.js";
+import { type PhysAddr, pfnOf, physAddr } from "../../src/memory/index.js";
+import { hex } from "../../src/report/hex.js";
+import { bootStops, misread } from "../consequence.js";
+import { type Context, readMemory } from "../context.js";
+import { forEachRun } from "./bitmap.js";
+import { khoMemPhysBits, khoMemPhysBits512, khoserMemBitmapPtr, khoserMemChunk } from "./layout.js";
+import { reportLargeOrders } from "./map-radix.js";
+import type { PreservedMemory } from "./preserved.js";
+import { newRuns } from "./runs.js";
+
+/** 512 bytes up to 6.17.8, a page from 6.17.9 on; the version string is the same. */
+export type BitmapSize = 512 | "page";
+
+/** One used entry of a chunk, as it stands in memory. */
+interface Entry {
+  readonly order: number;
+  readonly physStart: bigint;
+  readonly bitmap: PhysAddr;
+  readonly pa: PhysAddr;
+  readonly path: string;
+}
+
+/** The chunk list of `kho-v1` without its bitmaps: enough to tell how large they are. */
+export interface ChunkList {
+  readonly entries: readonly Entry[];
+  readonly chunks: number;
+}
+
+/** Follows the chunks from `first`, which may be 0 for none. */
+export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
+  const { abi, limits } = ctx;
+  const entries: Entry[] = [];
+  let chunks = 0;
+  const oops = bootStops("unhandled fault while the map is read");
+  for (let pa = first; pa !== 0n; chunks++) {
+    const path = `preserved.chunks[${chunks}]`;
+    const place = { path, pa, length: abi.pageSize, consequence: oops };
+    if (chunks >= limits.maxMapNodes) {
+      ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxMapNodes} chunks`, place);
+      break;
+    }
+    const bytes = readMemory(ctx, pa, abi.pageSize, path, oops);
+    if (!bytes) break;
+    if (pa % BigInt(abi.pageSize) !== 0n)
+      ctx.report("error", "map-bad-chunk", `the chunk at ${hex(pa)} is not page aligned`, {
+        ...place,
+        consequence: misread("boot", "the kernel reads on across the page"),
+      });
+    const owner = ctx.claims.claim(pa, 1, "not-preserved", path);
+    if (owner !== undefined) {
+      ctx.report("error", "map-cycle", `the chunk at ${hex(pa)} is in use already, as ${owner}`, {
+        ...place,
+        consequence: bootStops("endless loop, the boot hangs"),
+      });
+      break;
+    }
+    const { hdr, bitmaps } = decode(khoserMemChunk, bytes, 0, abi);
+    if (hdr.num_elms > bitmaps.length)
+      ctx.report("error", "map-bad-chunk", `the chunk at ${hex(pa)} says that it has ${hdr.num_elms} entries`, {
+        ...place,
+        expected: `0 to ${bitmaps.length}`,
+        actual: String(hdr.num_elms),
+      });
+    const used = Math.min(hdr.num_elms, bitmaps.length);
+    for (let i = 0; i < used; i++) {
+      const { phys_start: physStart, bitmap } = bitmaps[i]!;
+      const at = offsetOf(khoserMemChunk, "bitmaps", abi) + i * sizeOf(khoserMemBitmapPtr, abi);
+      const entryPa = physAddr(pa + BigInt(at));
+      entries.push({ order: hdr.order, physStart, bitmap, pa: entryPa, path: `${path}.bitmaps[${i}]` });
+    }
+    ctx.progress?.("memory map", chunks, 0);
+    pa = hdr.next;
+  }
+  return { entries, chunks };
+}
+
+/** What the chunk list alone says of the bitmaps' size; undefined if it fits both. */
+export function bitmapSizeOf(list: ChunkList, abi: Abi): 512 | undefined {
+  const reach = (order: number): bigint => (8n * BigInt(abi.pageSize)) << BigInt(pageShift(abi) + order);
+  const last = new Map<number, bigint>();
+  for (const { order, physStart, bitmap } of list.entries) {
+    if (order > 63 - pageShift(abi)) continue;
+    if (physStart % reach(order) !== 0n || bitmap % BigInt(abi.pageSize) !== 0n) return 512;
+    const before = last.get(order);
+    if (before !== undefined && physStart - before < reach(order)) return 512;
+    last.set(order, physStart);
+  }
+  return undefined;
+}
+
+/** Reads the bitmaps of a chunk list. */
+export function decodeBitmapMap(
+  ctx: Context,
+  rootPa: PhysAddr,
+  list: ChunkList,
+  size: BitmapSize,
+): PreservedMemory {
+  const { abi, limits } = ctx;
+  const runs = newRuns();
+  const length = sizeOf(size === 512 ? khoMemPhysBits512 : khoMemPhysBits, abi);
+  const bits = BigInt(length) * 8n;
+  const seen = new Set<bigint>();
+  const pages = new Set<number>();
+  for (const { order, physStart, bitmap, pa, path } of list.entries) {
+    const place = { path, pa, length: sizeOf(khoserMemBitmapPtr, abi) };
+    const oops = bootStops("unhandled fault while the map is read");
+    if (order > 63 - pageShift(abi)) {
+      ctx.report("error", "map-bad-chunk", `order ${order} names no block of memory`, { ...place, consequence: oops });
+      continue;
+    }
+    const unit = 1n << BigInt(pageShift(abi) + order);
+    if (physStart % (unit * bits) !== 0n)
+      ctx.report("error", "map-bad-bitmap", `a bitmap of order ${order} begins at ${hex(physStart)}`, {
+        ...place,
+        expected: `a multiple of ${hex(unit * bits)}`,
+        actual: hex(physStart),
+        consequence: misread("boot", "blocks silently in the wrong place"),
+      });
+    if (bitmap === 0n) {
+      ctx.report("error", "map-bad-bitmap", "an entry has no bitmap", { ...place, consequence: oops });
+      continue;
+    }
+    if (seen.size >= limits.maxMapNodes) {
+      ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxMapNodes} bitmaps`, place);
+      break;
+    }
+    if (seen.has(bitmap)) {
+      ctx.report("error", "map-cycle", `two entries share the bitmap at ${hex(bitmap)}`, {
+        ...place,
+        consequence: misread("boot", "the same blocks in two places"),
+      });
+      continue;
+    }
+    seen.add(bitmap);
+    const bytes = readMemory(ctx, bitmap, length, path, oops);
+    if (!bytes) continue;
+    claimPages(ctx, bitmap, length, path, pages);
+    // Below 2^52: the widest address has 64 bits and a page at least 12 of them.
+    const firstPfn = Number(physStart >> BigInt(pageShift(abi)));
+    forEachRun(bytes, (first, count) => {
+      const pfn = firstPfn + first * 2 ** order;
+      if (pfn + count * 2 ** order > 2 ** (64 - pageShift(abi)))
+        ctx.report("error", "map-bad-bitmap", "a bitmap names blocks beyond 2^64", { ...place, consequence: oops });
+      else if (runs.length <= limits.maxRuns) runs.push(order, pfn, count);
+    });
+  }
+  if (runs.length > limits.maxRuns)
+    ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxRuns} runs`, { path: "preserved" });
+  const finished = runs.finish();
+  reportLargeOrders(ctx, finished);
+  const kind = size === 512 ? "bitmap-512" : "bitmap-page";
+  return { kind, rootPa, runs: finished, mapPages: list.chunks + pages.size };
+}
+
+/** Bitmaps of 512 bytes share pages, among themselves and with other slab objects, so a page is claimed by the first. */
+function claimPages(ctx: Context, pa: PhysAddr, length: number, path: string, pages: Set<number>): void {
+  const first = pfnOf(pa, ctx.abi.pageSize);
+  const last = pfnOf(physAddr(pa + BigInt(length - 1)), ctx.abi.pageSize);
+  for (let page = first as number; page <= last; page++) {
+    if (pages.has(page)) continue;
+    pages.add(page);
+    const at = physAddr(BigInt(page) * BigInt(ctx.abi.pageSize));
+    const owner = ctx.claims.claim(at, 1, "not-preserved", path);
+    if (owner !== undefined)
+      ctx.report("error", "structure-reused", `a bitmap lies in the page of ${owner}`, { path, pa, length });
+  }
+}

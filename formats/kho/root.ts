@@ -1,0 +1,138 @@
+import { type PhysAddr, physAddr } from "../../src/memory/index.js";
+import type { Consequence } from "../../src/report/finding.js";
+import { itemIgnored, khoIgnored, luoPanics } from "../consequence.js";
+import type { Context } from "../context.js";
+import { type Fdt, nativeU64, property, stringList } from "../fdt/index.js";
+import { isAtLeast, type KhoVersion } from "../kernels.js";
+import { LUO_KHO_ENTRY_NAME } from "../luo/luo.js";
+
+/** What a version of the root tree calls its parts. include/linux/kho/abi/kexec_handover.h */
+export interface RootForm {
+  readonly map: "bitmaps" | "radix";
+  /** Property of a subtree's node that holds the blob's physical address. */
+  readonly address: string;
+  /** Property that holds the blob's size in bytes; absent where every blob is an FDT that says it itself. */
+  readonly size?: string;
+}
+
+/** The form of every version of the root tree. `kho-v2` was never in a release. */
+export const rootForms: Readonly<Record<KhoVersion, RootForm>> = {
+  "kho-v1": { map: "bitmaps", address: "fdt" },
+  "kho-v2": { map: "radix", address: "preserved-data" },
+  "kho-v3": { map: "radix", address: "preserved-data", size: "blob-size" },
+  "kho-v4": { map: "radix", address: "preserved-data", size: "blob-size" },
+};
+/** Property of the root that holds the memory map's physical address. */
+export const PROP_PRESERVED_MEMORY_MAP = "preserved-memory-map";
+
+/** A node of the root tree: a name and where its blob is. */
+export interface SubtreeRef {
+  readonly name: string;
+  /** 0 if the address cannot be told. */
+  readonly pa: PhysAddr;
+  /** Bytes; undefined where the version does not record it. */
+  readonly size?: bigint;
+}
+
+/** The root tree of a handover. */
+export interface Root {
+  /** First string of `compatible`, as found. */
+  readonly compatible: string;
+  readonly form: RootForm;
+  /** Physical address of the memory map, 0 for none. */
+  readonly mapPa: PhysAddr;
+  /** In the order of the tree. */
+  readonly subtrees: readonly SubtreeRef[];
+}
+
+/** The version strings of a root tree, as found; empty if it has no usable `compatible`. */
+export function rootVersions(fdt: Fdt): string[] {
+  const found = property(fdt.root, "compatible");
+  return (found && stringList(found.value)) ?? [];
+}
+
+/** The known version among the strings of a root tree. Kernels accept a list that contains their own; none writes a list. */
+export const knownVersion = (versions: readonly string[]): KhoVersion | undefined =>
+  versions.find((version): version is KhoVersion => Object.hasOwn(rootForms, version));
+
+/** Reads a root tree at `pa`. */
+export function decodeRoot(ctx: Context, fdt: Fdt, pa: PhysAddr): Root {
+  const versions = rootVersions(fdt);
+  const compatible = versions[0] ?? "";
+  const known = knownVersion(versions);
+  if (!versions.includes(ctx.kernel.kho))
+    ctx.report(
+      known ? "warning" : "error",
+      versions.length === 0 ? "property-missing" : known ? "compatible-mismatch" : "compatible-unknown",
+      versions.length === 0 ? "the root has no usable version string" : `the root is of version "${compatible}"`,
+      { path: "compatible", pa, expected: ctx.kernel.kho, actual: compatible, consequence: khoIgnored("EINVAL") },
+    );
+  const form = rootForms[known ?? guessVersion(fdt)];
+  return { compatible, form, mapPa: mapOf(ctx, fdt, pa), subtrees: subtreesOf(ctx, fdt, form, pa) };
+}
+
+/** For a version string that is not known: the newest version whose property names occur. */
+function guessVersion(fdt: Fdt): KhoVersion {
+  const names = new Set(fdt.root.children.flatMap((node) => node.properties.map(({ name }) => name)));
+  if (names.has("blob-size")) return "kho-v4";
+  if (names.has("preserved-data")) return "kho-v2";
+  return names.has("fdt") ? "kho-v1" : "kho-v4";
+}
+
+function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
+  const path = PROP_PRESERVED_MEMORY_MAP;
+  const finalizeTime = !isAtLeast(ctx.kernel, "6.19");
+  const found = property(fdt.root, path);
+  const value = found && nativeU64(found.value, ctx.abi);
+  const lost: Consequence = finalizeTime
+    ? { ...khoIgnored(), detail: "an error message, no memory is kept, the boot still counts as a handover" }
+    : khoIgnored("ENOENT");
+  if (value === undefined)
+    ctx.report("error", found ? "property-bad-length" : "property-missing", `the root has no usable ${path}`, {
+      path,
+      pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
+      length: found?.value.length ?? 0,
+      expected: "8 bytes",
+      actual: found ? `${found.value.length} bytes` : "absent",
+      consequence: lost,
+    });
+  else if (value === 0n)
+    ctx.report(
+      finalizeTime ? "info" : "error",
+      "map-missing",
+      finalizeTime ? "the memory map is empty: nothing is preserved" : "the memory map's address is 0: nothing was finalized",
+      { path, pa, length: 8, ...(!finalizeTime && { consequence: khoIgnored("ENOENT") }) },
+    );
+  return physAddr(value ?? 0n);
+}
+
+function subtreesOf(ctx: Context, fdt: Fdt, form: RootForm, pa: PhysAddr): SubtreeRef[] {
+  return fdt.root.children.map((node) => {
+    const number = (name: string): bigint | undefined => {
+      const found = property(node, name);
+      const value = found && nativeU64(found.value, ctx.abi);
+      if (value === undefined)
+        ctx.report(
+          "error",
+          found ? "property-bad-length" : "property-missing",
+          `subtree ${node.name} has no usable "${name}" property`,
+          {
+            path: `subtrees.${node.name}.${name}`,
+            pa: physAddr(pa + BigInt(found?.valueOffset ?? node.offset)),
+            length: found?.value.length ?? 0,
+            expected: "8 bytes",
+            actual: found ? `${found.value.length} bytes` : "absent",
+            consequence: subtreeLost(node.name),
+          },
+        );
+      return value;
+    };
+    const address = number(form.address);
+    const size = form.size === undefined ? undefined : number(form.size);
+    return { name: node.name, pa: physAddr(address ?? 0n), ...(size !== undefined && { size }) };
+  });
+}
+
+/** What becomes of a subtree that cannot be found: its reader decides, and LUO's stops the boot. */
+export const subtreeLost = (name: string): Consequence =>
+  name === LUO_KHO_ENTRY_NAME ? luoPanics("EINVAL") : itemIgnored("the subtree's reader finds nothing", "EINVAL");

@@ -1,0 +1,133 @@
+import { decode, sizeOf } from "../../src/layout/index.js";
+import { addressOf, type PhysAddr, physAddr, pfnOf } from "../../src/memory/index.js";
+import { itemIgnored } from "../consequence.js";
+import type { Context } from "../context.js";
+import { child, type Fdt, type FdtNode, nativeU32, property, stringList } from "../fdt/index.js";
+import { khoVmalloc } from "./layout.js";
+import { decodeVmalloc, vmallocBytes, vmallocPages } from "./vmalloc.js";
+
+/** Name, version string and magic of the KHO test module's subtree. lib/test_kho.c, since 6.16. */
+export const KHO_TEST_FDT = "kho_test";
+export const KHO_TEST_COMPAT = "kho-test-v1";
+export const KHO_TEST_MAGIC = 0x4b484f21;
+
+/** What the KHO test module hands over: folios of any order with contents that add up to `csum`. */
+export interface KhoTest {
+  readonly magic: number;
+  readonly nrFolios: number;
+  /** Internet checksum of all folios in order, not folded. */
+  readonly csum: number;
+  /** PFN and order of each folio. */
+  readonly folios: { readonly pfn: Float64Array; readonly order: Uint8Array };
+  /** Whether the contents add up: `unknown` if some are not in the capture. */
+  readonly checksum: "right" | "wrong" | "unknown";
+}
+
+/** Above every order that a page allocator hands out. */
+const largestOrder = 20;
+
+/** Pages that are summed up, 4 GiB of 4K pages: a list that names more is not worth the wait. */
+const maxSummedPages = 1 << 20;
+
+/** Folios that the list of a hostile capture may name; the module's own maximum is far below. */
+const maxFolios = 1 << 22;
+
+/** Reads the test module's subtree. Its blob is a tree at `pa`. */
+export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | undefined {
+  const path = "kho_test";
+  const lost = itemIgnored("the test module reports a failed restore");
+  const malformed = (message: string, expected?: string, actual?: string): undefined => {
+    const detail = { ...(expected !== undefined && { expected }), ...(actual !== undefined && { actual }) };
+    ctx.report("error", "kho-test-malformed", message, { path, pa, ...detail, consequence: lost });
+    return undefined;
+  };
+  const compatible = property(fdt.root, "compatible");
+  const versions = (compatible && stringList(compatible.value)) ?? [];
+  if (!versions.includes(KHO_TEST_COMPAT))
+    return malformed("the test subtree is of another version", KHO_TEST_COMPAT, versions.join(", "));
+  const number = (node: FdtNode | undefined, name: string): number | undefined => {
+    const found = node && property(node, name);
+    return found && nativeU32(found.value, ctx.abi);
+  };
+  const data = child(fdt.root, "data");
+  const magic = number(fdt.root, "magic");
+  const nrFolios = number(data, "nr_folios");
+  const csum = number(data, "csum");
+  const info = data && property(data, "folios_info");
+  if (magic === undefined || nrFolios === undefined || csum === undefined || !info)
+    return malformed("the test subtree lacks magic, nr_folios, folios_info or csum");
+  if (magic !== KHO_TEST_MAGIC) malformed("the magic is wrong", `0x${KHO_TEST_MAGIC.toString(16)}`, `0x${magic.toString(16)}`);
+
+  const words = folioWords(ctx, info.value, nrFolios, path, ctx.kernel.vmalloc);
+  if (!words) return malformed("folios_info does not hold nr_folios addresses", `${nrFolios} folios`, `${info.value.length} bytes`);
+  const folios = { pfn: new Float64Array(words.length), order: new Uint8Array(words.length) };
+  for (const [i, word] of words.entries()) {
+    const order = Number(word % BigInt(ctx.abi.pageSize));
+    if (order > largestOrder) return malformed(`folio ${i} has order ${order}`, `0 to ${largestOrder}`, String(order));
+    folios.pfn[i] = pfnOf(physAddr(word), ctx.abi.pageSize);
+    folios.order[i] = order;
+    ctx.claims.claim(addressOf(folios.pfn[i]!, ctx.abi.pageSize), 2 ** order, order, `${path}.folios`);
+  }
+  const sum = checksumOf(ctx, folios);
+  const checksum = sum === undefined ? "unknown" : sum === foldSum(csum) ? "right" : "wrong";
+  if (checksum === "wrong")
+    ctx.report("error", "kho-test-checksum", "the contents of the test folios have changed", {
+      path: `${path}.csum`,
+      pa,
+      expected: `0x${foldSum(csum).toString(16)} (folded)`,
+      actual: `0x${sum!.toString(16)} (folded)`,
+      consequence: lost,
+    });
+  return { magic, nrFolios, csum, folios, checksum };
+}
+
+/**
+ * One u64 a folio: its physical address with its order in the bits below the page size. Up to 6.17 they are in the
+ * property itself, from 6.18 in a preserved vmalloc area; a single folio's property has 8 bytes, a descriptor 16.
+ */
+function folioWords(
+  ctx: Context,
+  value: Uint8Array,
+  nrFolios: number,
+  path: string,
+  byVmalloc: boolean,
+): BigUint64Array | undefined {
+  const { abi } = ctx;
+  if (nrFolios > maxFolios) return undefined;
+  const inline = nrFolios * 8;
+  const viaArea = value.length === sizeOf(khoVmalloc, abi) && (byVmalloc || inline !== value.length);
+  if (!viaArea) return value.length === inline ? wordsOf(value) : undefined;
+  const area = decodeVmalloc(ctx, decode(khoVmalloc, value, 0, abi), `${path}.folios_info`);
+  if (!area.complete || vmallocBytes(area, abi) < inline) return undefined;
+  const bytes = new Uint8Array(inline);
+  for (const page of vmallocPages(ctx, area, inline, `${path}.folios_info`)) bytes.set(page.bytes, page.offset);
+  return wordsOf(bytes);
+}
+
+function wordsOf(bytes: Uint8Array): BigUint64Array {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  return BigUint64Array.from({ length: bytes.length / 8 }, (_, i) => view.getBigUint64(i * 8, true));
+}
+
+/** The Internet checksum of the folios' contents, folded to 16 bits; undefined if some are not in the capture. */
+function checksumOf(ctx: Context, folios: KhoTest["folios"]): number | undefined {
+  const { pageSize } = ctx.abi;
+  let sum = 0;
+  let pages = 0;
+  for (let i = 0; i < folios.pfn.length; i++)
+    for (let page = 0; page < 2 ** folios.order[i]!; page++) {
+      const pa = addressOf(folios.pfn[i]! + page, pageSize);
+      if (pages++ === maxSummedPages || !ctx.memory.has(pa, pageSize)) return undefined;
+      const bytes = ctx.memory.read(pa, pageSize);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+      // Sums of 16-bit words fit a double exactly for 2^37 words; they are congruent mod 0xffff to sums of 32-bit ones.
+      for (let at = 0; at < pageSize; at += 2) sum += view.getUint16(at, true);
+    }
+  return foldSum(sum);
+}
+
+/** Ones' complement sum of a number's 16-bit words. 0xffff and 0 are the same number. */
+function foldSum(sum: number): number {
+  const folded = sum % 0xffff;
+  return folded === 0 && sum !== 0 ? 0xffff : folded;
+}

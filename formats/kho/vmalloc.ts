@@ -1,0 +1,130 @@
+import { type Abi, decode, pageShift, type ValueOf } from "../../src/layout/index.js";
+import { addressOf, type PhysAddr, physAddr, pfnOf } from "../../src/memory/index.js";
+import type { Consequence } from "../../src/report/finding.js";
+import { hex } from "../../src/report/hex.js";
+import { type Context, readMemory } from "../context.js";
+import { khoVmallocChunk, type khoVmalloc } from "./layout.js";
+
+/** A preserved vmalloc area: where its pages are, in virtual order. Its length in bytes is its user's business. */
+export interface VmallocArea {
+  /** PFN of each listed block of `2 ** order` pages. */
+  readonly pfns: readonly number[];
+  readonly order: number;
+  /** False if the list is damaged and `pfns` is only its beginning. */
+  readonly complete: boolean;
+}
+
+/** What the reader of an area does when the list is wrong, and when a pointer leads nowhere. */
+export interface VmallocConsequences {
+  readonly malformed?: Consequence;
+  readonly oops?: Consequence;
+}
+
+/** Follows the chunks of a `kho_vmalloc`. An empty descriptor (`first` = 0, no pages) is an empty area. */
+export function decodeVmalloc(
+  ctx: Context,
+  descriptor: ValueOf<typeof khoVmalloc>,
+  path: string,
+  { malformed, oops }: VmallocConsequences = {},
+): VmallocArea {
+  const { abi } = ctx;
+  const { first, total_pages: totalPages, order } = descriptor;
+  const pfns: number[] = [];
+  const area = (complete: boolean): VmallocArea => ({ pfns, order, complete });
+  const pageMask = BigInt(abi.pageSize - 1);
+  // Two levels of page table: the largest mapping that the kernel makes for vmalloc.
+  const largest = 2 * (pageShift(abi) - 3);
+  if (order > largest) {
+    ctx.report("error", "vmalloc-bad-count", `the area is said to be made of pages of order ${order}`, {
+      path,
+      pa: first,
+      expected: `order 0 to ${largest}`,
+      actual: String(order),
+      consequence: malformed,
+    });
+    return area(false);
+  }
+  const wanted = Math.floor(totalPages / 2 ** order);
+
+  let chunk: PhysAddr = first;
+  for (let index = 0; chunk !== 0n; index++) {
+    const chunkPath = `${path}.chunks[${index}]`;
+    const place = { path: chunkPath, pa: chunk, length: abi.pageSize, consequence: malformed };
+    if (chunk % BigInt(abi.pageSize) !== 0n) {
+      ctx.report("error", "vmalloc-bad-chunk", `the chunk at ${hex(chunk)} is not page aligned`, place);
+      return area(false);
+    }
+    const bytes = readMemory(ctx, chunk, abi.pageSize, chunkPath, oops);
+    if (!bytes) return area(false);
+    const owner = ctx.claims.claim(chunk, 1, 0, chunkPath);
+    if (owner !== undefined) {
+      ctx.report("error", "vmalloc-bad-chunk", `the chunk at ${hex(chunk)} is in use already, as ${owner}`, place);
+      return area(false);
+    }
+    const { hdr, phys } = decode(khoVmallocChunk, bytes, 0, abi);
+    for (let i = 0; i < phys.length && phys[i] !== 0n; i++) {
+      const listed = physAddr(phys[i]!);
+      if (pfns.length === wanted) {
+        ctx.report("error", "vmalloc-bad-count", `the area lists more than its ${totalPages} pages`, {
+          ...place,
+          expected: `${wanted} addresses of ${2 ** order} pages`,
+          actual: "more",
+        });
+        return area(false);
+      }
+      if ((listed & pageMask) !== 0n)
+        ctx.report("warning", "vmalloc-bad-chunk", `entry ${i} of the chunk has low bits set, which readers ignore`, {
+          path: chunkPath,
+          pa: listed,
+          actual: hex(listed),
+        });
+      const pfn = pfnOf(listed, abi.pageSize);
+      const taken = ctx.claims.claim(addressOf(pfn, abi.pageSize), 2 ** order, order, path);
+      if (taken !== undefined) {
+        ctx.report("error", "structure-reused", `page ${hex(listed)} of the area is in use already, as ${taken}`, {
+          path: chunkPath,
+          pa: listed,
+          length: abi.pageSize,
+          consequence: malformed,
+        });
+        return area(false);
+      }
+      pfns.push(pfn);
+    }
+    chunk = hdr.next;
+  }
+  if (pfns.length === wanted) return area(true);
+  ctx.report("error", "vmalloc-bad-count", `the area lists ${pfns.length} addresses for ${totalPages} pages`, {
+    path,
+    pa: first,
+    expected: `${wanted} addresses of ${2 ** order} pages`,
+    actual: String(pfns.length),
+    consequence: malformed,
+  });
+  return area(false);
+}
+
+/** Bytes that an area has room for. */
+export const vmallocBytes = (area: VmallocArea, abi: Abi): number => area.pfns.length * 2 ** area.order * abi.pageSize;
+
+/**
+ * The first `length` bytes of an area, page by page and in order; `offset` is that of the page in the area.
+ * Stops early, with a finding, at memory that is absent.
+ */
+export function* vmallocPages(
+  ctx: Context,
+  area: VmallocArea,
+  length: number,
+  path: string,
+  oops?: Consequence,
+): Generator<{ bytes: Uint8Array; offset: number }> {
+  const { pageSize } = ctx.abi;
+  const perBlock = 2 ** area.order;
+  for (let page = 0; page * pageSize < length && page < area.pfns.length * perBlock; page++) {
+    const pfn = area.pfns[Math.floor(page / perBlock)]! + (page % perBlock);
+    const offset = page * pageSize;
+    const bytes = readMemory(ctx, addressOf(pfn, pageSize), Math.min(pageSize, length - offset), path, oops);
+    if (!bytes) return;
+    yield { bytes, offset };
+  }
+}

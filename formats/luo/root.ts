@@ -1,0 +1,193 @@
+import { decode, sizeOf, type Struct } from "../../src/layout/index.js";
+import { type PhysAddr, physAddr } from "../../src/memory/index.js";
+import { bootStops, luoPanics } from "../consequence.js";
+import { type Context, readMemory } from "../context.js";
+import { child, type FdtNode, nativeU64, property, stringList } from "../fdt/index.js";
+import { readTree } from "../tree.js";
+import { luoSer, luoSerV2 } from "./layout.js";
+
+/** How sessions, or the files of a session, are stored: one contiguous area, or a list of blocks. */
+export type Storage = "area" | "blocks";
+
+/** What the root of live-update state leads to. */
+export interface LuoRoot {
+  readonly compatible: string;
+  readonly liveupdateNumber: bigint;
+  readonly sessions: PhysAddr;
+  readonly sessionStorage: Storage;
+  readonly fileStorage: Storage;
+  readonly flbs: PhysAddr;
+}
+
+interface Form {
+  /** Where the three numbers are: in properties of the tree, in a structure it points to, or in the blob itself. */
+  readonly root: "properties" | "structure" | "blob";
+  readonly sessions: Storage;
+  readonly files: Storage;
+}
+
+/** Every form of the root, by container and version string. Only `luo-v1` and `luo-v5` are of releases. */
+const forms: { readonly fdt: Record<string, Form>; readonly raw: Record<string, Form> } = {
+  fdt: {
+    "luo-v1": { root: "properties", sessions: "area", files: "area" },
+    "luo-v2": { root: "structure", sessions: "area", files: "area" },
+    "luo-v3": { root: "structure", sessions: "blocks", files: "area" },
+    "luo-v4": { root: "structure", sessions: "blocks", files: "blocks" },
+  },
+  raw: {
+    "luo-v3": { root: "blob", sessions: "area", files: "area" },
+    "luo-v4": { root: "blob", sessions: "blocks", files: "area" },
+    "luo-v5": { root: "blob", sessions: "blocks", files: "blocks" },
+  },
+};
+
+const formOf = (container: "fdt" | "raw", compatible: string): Form | undefined =>
+  Object.hasOwn(forms[container], compatible) ? forms[container][compatible] : undefined;
+
+const path = "luo";
+const oops = bootStops("unhandled fault");
+
+/** True if a blob has the form that some version of LUO gives its root. */
+export const looksLikeLuo = (blob: Uint8Array): boolean =>
+  isFdt(blob) || new TextDecoder("latin1").decode(blob.subarray(0, 5)) === "luo-v";
+
+const isFdt = (blob: Uint8Array): boolean =>
+  blob[0] === 0xd0 && blob[1] === 0x0d && blob[2] === 0xfe && blob[3] === 0xed;
+
+/** Reads the blob of the `LUO` subtree; undefined if nothing behind it can be found. */
+export function decodeLuoRoot(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefined {
+  return isFdt(blob) ? fromFdt(ctx, blob, pa) : fromStruct(ctx, blob, pa);
+}
+
+function reportVersion(ctx: Context, compatible: string, known: boolean, pa: PhysAddr): void {
+  if (compatible === ctx.kernel.luo) return;
+  ctx.report(
+    known ? "warning" : "error",
+    known ? "compatible-mismatch" : "compatible-unknown",
+    `live update state is of version "${compatible}"`,
+    {
+      path: `${path}.compatible`,
+      pa,
+      expected: ctx.kernel.luo ?? "none: this release has no live update",
+      actual: compatible,
+      consequence: ctx.kernel.luo && luoPanics("EINVAL"),
+    },
+  );
+}
+
+function fromStruct(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefined {
+  const { abi } = ctx;
+  const size = sizeOf(luoSer, abi);
+  if (blob.length < size) {
+    ctx.report("error", "blob-size-mismatch", `the root of live update state has ${blob.length} bytes`, {
+      path,
+      pa,
+      length: blob.length,
+      expected: `at least ${size} bytes`,
+      actual: `${blob.length} bytes`,
+      consequence: luoPanics("EINVAL"),
+    });
+    return undefined;
+  }
+  const root = decode(luoSer, blob, 0, abi);
+  const form = formOf("raw", root.compatible);
+  reportVersion(ctx, root.compatible, form !== undefined, pa);
+  if (!form) return undefined;
+  return {
+    compatible: root.compatible,
+    liveupdateNumber: root.liveupdate_num,
+    sessions: root.sessions_pa,
+    sessionStorage: form.sessions,
+    fileStorage: form.files,
+    flbs: root.flbs_pa,
+  };
+}
+
+function fromFdt(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefined {
+  const fdt = readTree(ctx, blob, pa, path, luoPanics("EINVAL"));
+  if (!fdt) return undefined;
+  const compatible = compatibleOf(ctx, fdt.root, pa, path) ?? "";
+  const form = formOf("fdt", compatible);
+  reportVersion(ctx, compatible, form !== undefined, pa);
+  if (!form) return undefined;
+  const numbers = form.root === "properties" ? fromProperties(ctx, fdt.root, pa) : fromPointer(ctx, fdt.root, pa);
+  return numbers && { compatible, ...numbers, sessionStorage: form.sessions, fileStorage: form.files };
+}
+
+type Numbers = Pick<LuoRoot, "liveupdateNumber" | "sessions" | "flbs">;
+
+/** `luo-v1`: include/linux/kho/abi/luo.h of 6.19 to 7.1. The node's string is v2, whatever the kernel's comment says. */
+function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | undefined {
+  const number = u64Of(ctx, root, "liveupdate-number", pa, path);
+  const session = nodeOf(ctx, root, "luo-session", "luo-session-v2", pa);
+  const sessions = session && u64Of(ctx, session, "luo-session-header", pa, `${path}.luo-session`);
+  // 6.19 neither writes nor reads the FLB node; 7.0 and 7.1 stop without it.
+  const wantsFlb = ctx.kernel.flb && ctx.kernel.luo === "luo-v1";
+  const present = child(root, "luo-flb") !== undefined;
+  if (!present && wantsFlb)
+    ctx.report("error", "flb-missing", "the tree has no luo-flb node: 6.19 wrote it", {
+      path: `${path}.luo-flb`,
+      pa,
+      consequence: luoPanics("ENOENT"),
+    });
+  const flb = present ? nodeOf(ctx, root, "luo-flb", "luo-flb-v1", pa) : undefined;
+  const flbs = flb && u64Of(ctx, flb, "luo-flb-header", pa, `${path}.luo-flb`);
+  if (sessions === undefined && number === undefined) return undefined;
+  return { liveupdateNumber: number ?? 0n, sessions: physAddr(sessions ?? 0n), flbs: physAddr(flbs ?? 0n) };
+}
+
+/** `luo-v2` of development kernels: one property, the address of a structure. */
+function fromPointer(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | undefined {
+  const at = u64Of(ctx, root, "luo-abi-header", pa, path);
+  if (at === undefined) return undefined;
+  const header = readStruct(ctx, luoSerV2, physAddr(at));
+  if (!header) return undefined;
+  ctx.claims.claim(physAddr(at), 1, 0, `${path}.luo-abi-header`);
+  return { liveupdateNumber: header.liveupdate_num, sessions: header.sessions_pa, flbs: header.flbs_pa };
+}
+
+function readStruct<S extends Struct>(ctx: Context, layout: S, pa: PhysAddr) {
+  const bytes = readMemory(ctx, pa, sizeOf(layout, ctx.abi), path, oops);
+  return bytes && decode(layout, bytes, 0, ctx.abi);
+}
+
+function nodeOf(ctx: Context, root: FdtNode, name: string, compatible: string, pa: PhysAddr): FdtNode | undefined {
+  const node = child(root, name);
+  const place = { path: `${path}.${name}`, pa, expected: compatible, consequence: luoPanics("EINVAL") };
+  if (!node) {
+    ctx.report("error", "property-missing", `the tree has no ${name} node`, place);
+    return undefined;
+  }
+  const found = compatibleOf(ctx, node, pa, place.path);
+  if (found !== undefined && found !== compatible)
+    ctx.report("error", "compatible-mismatch", `${name} is of version "${found}"`, { ...place, actual: found });
+  return node;
+}
+
+function compatibleOf(ctx: Context, node: FdtNode, pa: PhysAddr, at: string): string | undefined {
+  const found = property(node, "compatible");
+  const list = found && stringList(found.value);
+  if (list?.[0] !== undefined) return list[0];
+  ctx.report("error", "property-missing", `${at} has no usable "compatible" property`, {
+    path: `${at}.compatible`,
+    pa,
+    consequence: luoPanics("EINVAL"),
+  });
+  return undefined;
+}
+
+function u64Of(ctx: Context, node: FdtNode, name: string, pa: PhysAddr, at: string): bigint | undefined {
+  const found = property(node, name);
+  const value = found && nativeU64(found.value, ctx.abi);
+  if (value !== undefined) return value;
+  ctx.report("error", found ? "property-bad-length" : "property-missing", `${at} has no usable "${name}" property`, {
+    path: `${at}.${name}`,
+    pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
+    length: found?.value.length ?? 0,
+    expected: "8 bytes",
+    actual: found ? `${found.value.length} bytes` : "absent",
+    consequence: luoPanics("EINVAL"),
+  });
+  return undefined;
+}
+

@@ -1,0 +1,106 @@
+import { type Fdt, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
+import { findKernel, type Kernel, kernelOf } from "../../formats/kernels.js";
+import { khoKexecMetadata, khoVmalloc } from "../../formats/kho/layout.js";
+import { KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
+import { knownVersion, rootForms, rootVersions } from "../../formats/kho/root.js";
+import { KHO_TEST_FDT } from "../../formats/kho/test-module.js";
+import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
+import { type Abi, decode, sizeOf } from "../layout/index.js";
+import { isKhoError } from "../report/error.js";
+
+/** Which release's formats to read with, and how that is known. */
+export interface ReleaseChoice {
+  readonly kernel: Kernel;
+  readonly guessed: boolean;
+  /** Why this one, as a sentence. */
+  readonly evidence: string;
+  /** Bitmaps of `kho-v1`: true if nothing decides which of the two sizes they have. */
+  readonly bitmapUndecided?: boolean;
+}
+
+/** What a guess may look at. `blobOf` gives the blob of a subtree, if it is in the capture. */
+export interface Evidence {
+  readonly fdt: Fdt;
+  readonly abi: Abi;
+  blobOf(name: string): Uint8Array | undefined;
+  /** What the chunk list of `kho-v1` says of its bitmaps; undefined if it fits both sizes. */
+  bitmapSize(): 512 | undefined;
+}
+
+/** Works out the release that wrote a handover from what releases do differently. Never better than the evidence says. */
+export function guessRelease(evidence: Evidence): ReleaseChoice {
+  const { fdt, abi } = evidence;
+  const version = knownVersion(rootVersions(fdt));
+  const choice = (release: string, why: string): ReleaseChoice => ({
+    kernel: kernelOf(release),
+    guessed: true,
+    evidence: why,
+  });
+
+  const metadata = evidence.blobOf(KHO_METADATA_NODE_NAME);
+  if (metadata && metadata.length >= sizeOf(khoKexecMetadata, abi)) {
+    const { previous_release: release } = decode(khoKexecMetadata, metadata, 0, abi);
+    const kernel = findKernel(release);
+    if (kernel && (version === undefined || kernel.kho === version))
+      return choice(kernel.release, `kexec-metadata names ${release.slice(0, 65)}`);
+  }
+  if (version === "kho-v4") return choice("7.3", "kho-v4 is of 7.2 and 7.3, which write the same bytes");
+  if (version === "kho-v3") return choice("7.1", "kho-v3 is of 7.1");
+  if (version === "kho-v2") return choice("7.1", "kho-v2 is of development kernels before 7.1");
+  if (version === undefined) return choice("7.3", "the version is not known; read as the newest that is");
+
+  const luo = evidence.blobOf(LUO_KHO_ENTRY_NAME);
+  if (luo || fdt.root.children.some(({ name }) => name === LUO_KHO_ENTRY_NAME)) {
+    const tree = luo && quietly(luo);
+    if (!tree) return choice("6.19", "kho-v1 with live update is of 6.19 and 7.0");
+    return tree.root.children.some(({ name }) => name === "luo-flb")
+      ? choice("7.0", "kho-v1 with live update and a luo-flb node is of 7.0")
+      : choice("6.19", "kho-v1 with live update and no luo-flb node is of 6.19");
+  }
+  // 6.19 edits its tree in place, which moves the reserve map against the header; earlier ones write it in one go.
+  if (fdt.root.children.length > 0 && fdt.header.off_mem_rsvmap === sizeOfHeader)
+    return choice("6.19", "kho-v1 in a tree that was edited in place is of 6.19 and 7.0");
+  if (evidence.bitmapSize() === 512) return choice("6.17", "the bitmaps can only be of 512 bytes: 6.16 to 6.17.8");
+  const test = evidence.blobOf(KHO_TEST_FDT);
+  if (test && holdsVmalloc(quietly(test), abi)) return choice("6.18", "the test module hands over a vmalloc area, since 6.18");
+  return {
+    ...choice("6.18", "kho-v1 without live update is of 6.16 to 6.18; page-sized bitmaps fit, since 6.17.9"),
+    bitmapUndecided: true,
+  };
+}
+
+/** Where a tree that libfdt opened and packed has its reserve map: right behind the header. */
+const sizeOfHeader = 40;
+
+function quietly(blob: Uint8Array): Fdt | undefined {
+  try {
+    return readFdt(blob, { lenient: true });
+  } catch (error) {
+    if (isKhoError(error)) return undefined;
+    throw error;
+  }
+}
+
+/** The test module's list is inline up to 6.17, eight bytes a folio, and 16 bytes of descriptor since. */
+function holdsVmalloc(tree: Fdt | undefined, abi: Abi): boolean {
+  const data = tree?.root.children.find(({ name }) => name === "data");
+  const info = data && property(data, "folios_info");
+  const count = data && property(data, "nr_folios");
+  if (!info || info.value.length !== sizeOf(khoVmalloc, abi) || count?.value.length !== 4) return false;
+  const nrFolios = new DataView(count.value.buffer, count.value.byteOffset).getUint32(0, abi.byteOrder === "little");
+  return nrFolios * 8 !== info.value.length;
+}
+
+/** Address of a subtree's blob in a root tree of any version, with its size where recorded. */
+export function blobRef(fdt: Fdt, name: string, abi: Abi): { pa: bigint; size: bigint | undefined } | undefined {
+  const node = fdt.root.children.find((candidate) => candidate.name === name);
+  const version = knownVersion(rootVersions(fdt));
+  if (!node || !version) return undefined;
+  const number = (property_: string | undefined): bigint | undefined => {
+    const found = property_ === undefined ? undefined : property(node, property_);
+    return found && nativeU64(found.value, abi);
+  };
+  const form = rootForms[version];
+  const pa = number(form.address);
+  return pa === undefined ? undefined : { pa, size: number(form.size) };
+}

@@ -1,0 +1,187 @@
+import { nativeU64, property, readFdt } from "../../formats/fdt/index.js";
+import {
+  bootParamsSize,
+  followSetupData,
+  type HandoffRecord,
+  handoffOfChosen,
+  handoffOfNode,
+  setupDataHead,
+  x86Abi,
+} from "../../formats/kho/handoff.js";
+import { BOOT_PARAMS_MAGIC, bootParams, khoData, SETUP_KEXEC_KHO, setupData } from "../../formats/kho/layout.js";
+import { knownVersion, PROP_PRESERVED_MEMORY_MAP, rootVersions } from "../../formats/kho/root.js";
+import { offsetOf, sizeOf } from "../layout/index.js";
+import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
+import { isKhoError } from "../report/error.js";
+import { hex } from "../report/hex.js";
+
+/** Something at a page start, or a record in a page, that could be the beginning of a handover. */
+export interface Candidate {
+  readonly pa: PhysAddr;
+  readonly kind: "root" | "setup_data" | "boot_params" | "device-tree";
+  /** One sentence: what it is and whether it can be used. */
+  readonly verdict: string;
+  /** True if a handover can be read from here. */
+  readonly usable: boolean;
+  /** The record that leads to a root, of every kind but `root`. */
+  readonly record?: HandoffRecord;
+  /** How much of what a root leads to is in the capture; larger is better. */
+  readonly score: number;
+}
+
+/** Bytes read at once while scanning; a multiple of every page size. */
+const stride = 1 << 20;
+/** Candidates that are kept: hostile memory can look like a million roots. */
+const maxCandidates = 1000;
+const scanPage = 4096;
+const magicAt = offsetOf(bootParams, "header", x86Abi);
+
+/**
+ * Looks at every page start of a memory for root trees, device trees with a hand-off in /chosen and x86 zero pages,
+ * and in every page for x86 hand-off records. Best first. Reads everything once, in address order.
+ */
+export function scan(memory: Memory, progress?: (done: number, total: number) => void): Candidate[] {
+  const found: Candidate[] = [];
+  let total = 0n;
+  for (const range of memory.ranges) total += range.size;
+  let done = 0;
+  for (const { pa, size } of memory.ranges)
+    for (let at = 0n; at < size; at += BigInt(stride)) {
+      const length = Number(size - at < BigInt(stride) ? size - at : BigInt(stride));
+      scanBytes(memory, readable(memory, physAddr(pa + at), length), physAddr(pa + at), found);
+      progress?.((done += length), Number(total));
+      if (found.length >= maxCandidates) return ranked(memory, found);
+    }
+  return ranked(memory, found);
+}
+
+/** A file that ends early lacks the end of its last segment. */
+function readable(memory: Memory, pa: PhysAddr, length: number): Uint8Array {
+  try {
+    return memory.read(pa, length);
+  } catch (error) {
+    if (!isKhoError(error, "memory-absent") || error.pa === undefined || error.pa <= pa) return new Uint8Array(0);
+    return memory.read(pa, Number(error.pa - pa));
+  }
+}
+
+function scanBytes(memory: Memory, bytes: Uint8Array, base: PhysAddr, found: Candidate[]): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const push = (candidate: Candidate | undefined): void => {
+    if (candidate && found.length < maxCandidates) found.push(candidate);
+  };
+  const firstPage = Number((BigInt(scanPage) - (base % BigInt(scanPage))) % BigInt(scanPage));
+  for (let at = firstPage; at + 40 <= bytes.length; at += scanPage) {
+    const pa = physAddr(base + BigInt(at));
+    if (view.getUint32(at) === 0xd00dfeed) push(judgeTree(memory, pa, bytes.subarray(at)));
+    if (at + bootParamsSize > bytes.length || view.getUint32(at + magicAt, true) !== BOOT_PARAMS_MAGIC) continue;
+    const head = setupDataHead(bytes.subarray(at, at + bootParamsSize));
+    if (head !== undefined) push(judgeBootParams(memory, pa, head));
+  }
+  // A record is 8-byte aligned: type and len follow each other, and no other type is followed by the same len.
+  const typeAt = offsetOf(setupData, "type", x86Abi);
+  const lenAt = offsetOf(setupData, "len", x86Abi);
+  const payload = sizeOf(khoData, x86Abi);
+  const firstWord = Number((8n - (base % 8n)) % 8n);
+  for (let at = firstWord; at + sizeOf(setupData, x86Abi) + payload <= bytes.length; at += 8)
+    if (view.getUint32(at + typeAt, true) === SETUP_KEXEC_KHO && view.getUint32(at + lenAt, true) === payload)
+      push(judgeRecord(memory, physAddr(base + BigInt(at))));
+}
+
+/** A root tree, or a device tree that leads to one; undefined for any other tree. */
+export function judgeTree(memory: Memory, pa: PhysAddr, bytes: Uint8Array): Candidate | undefined {
+  const bad = (verdict: string): Candidate => ({ pa, kind: "root", verdict, usable: false, score: 0 });
+  const totalsize = bytes.length >= 8 ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(4) : 0;
+  const blob = totalsize > bytes.length && totalsize <= 2 << 20 && memory.has(pa, totalsize) ? memory.read(pa, totalsize) : bytes;
+  try {
+    const faults: string[] = [];
+    const fdt = readFdt(blob, { lenient: true, report: ({ message }) => faults.push(message), maxNodes: 100_000 });
+    const versions = rootVersions(fdt);
+    const record = handoffOfChosen(fdt);
+    if (record) {
+      const usable = memory.has(record.fdtPa, 4);
+      const verdict = `a machine's device tree that hands off a root at ${hex(record.fdtPa)}${usable ? "" : ", which is not in the capture"}`;
+      return { pa, kind: "device-tree", verdict, usable, record, score: 0 };
+    }
+    const version = versions.find((candidate) => candidate.startsWith("kho-v"));
+    if (version === undefined) {
+      const chosen = fdt.root.children.some((node) => node.name === "chosen");
+      if (faults.length > 0 && versions.length === 0) return bad(`a damaged tree: ${faults[0]}`);
+      return chosen ? { ...bad("a machine's device tree without a hand-off"), kind: "device-tree" } : undefined;
+    }
+    if (faults.length > 0) return { ...bad(`${version}, damaged: ${faults[0]}`), usable: true, score: 1 };
+    const map = property(fdt.root, PROP_PRESERVED_MEMORY_MAP);
+    const mapPa = map && nativeU64(map.value, x86Abi);
+    const known = knownVersion(versions) !== undefined;
+    const names = fdt.root.children.map((node) => node.name);
+    if (!mapPa) return { ...bad(`${version}, without a memory map: not finalized`), usable: true, score: 2 };
+    const mapThere = memory.has(physAddr(mapPa), 8);
+    const blobs = fdt.root.children.filter((node) =>
+      node.properties.some(({ value }) => {
+        const address = nativeU64(value, x86Abi);
+        return address !== undefined && address >= 4096n && memory.has(physAddr(address), 8);
+      }),
+    ).length;
+    return {
+      pa,
+      kind: "root",
+      verdict: `${version}${known ? "" : " (unknown version)"}, ${mapThere ? "memory map present" : "memory map not in the capture"}, subtrees: ${names.length > 0 ? names.join(", ") : "none"}`,
+      usable: true,
+      score: 10 + (mapThere ? 20 : 0) + blobs,
+    };
+  } catch (error) {
+    if (isKhoError(error)) return bad(`not a tree that can be read: ${error.message}`);
+    throw error;
+  }
+}
+
+function judgeRecord(memory: Memory, pa: PhysAddr): Candidate | undefined {
+  const node = followSetupData(memory, pa).nodes[0];
+  const record = node && handoffOfNode(memory, node);
+  // Chance finds: the tree is page aligned and exactly a page is handed off, whole areas of 16 bytes.
+  if (!record || record.fdtPa % 4096n !== 0n || record.fdtPa === 0n || record.scratchSize % 16n !== 0n) return undefined;
+  return judgedRecord(memory, pa, "setup_data", record);
+}
+
+function judgeBootParams(memory: Memory, pa: PhysAddr, head: PhysAddr): Candidate {
+  const { nodes, ended } = followSetupData(memory, head);
+  for (const node of nodes) {
+    const record = handoffOfNode(memory, node);
+    if (record) return judgedRecord(memory, pa, "boot_params", record);
+  }
+  const verdict = `an x86 zero page, its setup_data list of ${nodes.length} nodes has no hand-off record${ended === "at-end" ? "" : ` (${ended === "cycle" ? "it runs in a circle" : "it leaves the capture"})`}`;
+  return { pa, kind: "boot_params", verdict, usable: false, score: 0 };
+}
+
+function judgedRecord(memory: Memory, pa: PhysAddr, kind: Candidate["kind"], record: HandoffRecord): Candidate {
+  const there = memory.has(record.fdtPa, 40);
+  const tree = there ? judgeTree(memory, record.fdtPa, readable(memory, record.fdtPa, 4096)) : undefined;
+  const usable = tree?.kind === "root" && tree.usable;
+  const verdict = `${kind === "boot_params" ? "an x86 zero page that leads to a" : "a"} hand-off record for a root at ${hex(record.fdtPa)}${usable ? "" : there ? ", where there is no root" : ", which is not in the capture"}`;
+  return { pa, kind, verdict, usable, record, score: tree?.score ?? 0 };
+}
+
+/** Usable ones first; a root that a record leads to above one that was merely lying around. */
+function ranked(memory: Memory, found: Candidate[]): Candidate[] {
+  const handedOff = new Map<bigint, number>();
+  for (const { record, usable } of found)
+    if (record && usable) handedOff.set(record.fdtPa, (handedOff.get(record.fdtPa) ?? 0) + 1);
+  const weight = (candidate: Candidate): number => {
+    if (!candidate.usable) return -1;
+    const root = candidate.record?.fdtPa ?? candidate.pa;
+    const base = candidate.record ? (judgeTree(memory, root, readable(memory, root, 4096))?.score ?? 0) : candidate.score;
+    return base + (handedOff.has(root) ? 1000 : 0) + (candidate.record ? 500 : 0);
+  };
+  const weights = new Map(found.map((candidate) => [candidate, weight(candidate)]));
+  return found.sort((a, b) => weights.get(b)! - weights.get(a)! || (a.pa < b.pa ? -1 : 1));
+}
+
+/** True if two different roots are equally good, so that taking the first is a guess. */
+export function isAmbiguous(candidates: readonly Candidate[]): boolean {
+  const rootOf = (candidate: Candidate): bigint => candidate.record?.fdtPa ?? candidate.pa;
+  const usable = candidates.filter((candidate) => candidate.usable);
+  const [best] = usable;
+  if (!best) return false;
+  const rivals = usable.filter((candidate) => rootOf(candidate) !== rootOf(best));
+  return rivals.some((rival) => (rival.record !== undefined) === (best.record !== undefined) && rival.score >= best.score);
+}

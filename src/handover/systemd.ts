@@ -1,0 +1,90 @@
+import type { Memfd } from "../../formats/memfd/memfd.js";
+import { type Memory, physAddr } from "../memory/index.js";
+import type { Context } from "../../formats/context.js";
+import { isKhoError } from "../report/error.js";
+import { memfdContent } from "./content.js";
+
+/** Name of the session, and the token of the file with the mapping. systemd 261 and later, src/shared/luo-util.h */
+export const SYSTEMD_SESSION = "systemd";
+export const SYSTEMD_MAPPING_TOKEN = 0n;
+
+/** An entry of a unit's file descriptor store. */
+export interface FdStoreEntry {
+  /** `fd`: the file with that token in this session; `luo_session`: another session, which survives by itself. */
+  readonly type: string;
+  /** Name in the store. */
+  readonly name: string;
+  readonly token?: bigint;
+  readonly sessionName?: string;
+}
+
+/** What systemd writes into its session: which stored file belongs to which unit. */
+export interface SystemdMapping {
+  /** 1, or 0 for the form before the release, which has none. systemd skips higher ones. */
+  readonly version: number;
+  readonly kexecsCount?: number;
+  readonly units: readonly { readonly name: string; readonly fdstore: readonly FdStoreEntry[] }[];
+}
+
+/** A mapping of a real machine has kilobytes. */
+const maxMapping = 16 << 20;
+
+/** Reads the mapping out of the file with token 0; undefined, with a finding, if it is not one. */
+export function decodeSystemdMapping(
+  ctx: Context,
+  memory: Memory,
+  memfd: Memfd,
+  path: string,
+): SystemdMapping | undefined {
+  const ignored = (why: string): undefined => {
+    const pa = memfd.folios.length > 0 ? physAddr(BigInt(memfd.folios.pfn[0]!) * BigInt(ctx.abi.pageSize)) : 0n;
+    ctx.report("info", "systemd-mapping", `the systemd session's mapping cannot be read: ${why}`, { path, pa });
+    return undefined;
+  };
+  if (memfd.size > BigInt(maxMapping)) return ignored(`${memfd.size} bytes are too many`);
+  const bytes = new Uint8Array(Number(memfd.size));
+  try {
+    for (const piece of memfdContent(memory, memfd, ctx.abi.pageSize))
+      if (piece.kind === "data") bytes.set(piece.bytes, piece.offset);
+    const json: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    return mappingOf(json) ?? ignored("it is JSON of another form");
+  } catch (error) {
+    if (isKhoError(error)) return ignored(error.message);
+    return ignored("it is not JSON");
+  }
+}
+
+type Json = Record<string, unknown>;
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function mappingOf(json: unknown): SystemdMapping | undefined {
+  if (!isObject(json)) return undefined;
+  // The form before the release: control-group paths directly above the arrays, and no version.
+  if (json.version === undefined) return { version: 0, units: unitsOf(json, (entries) => entries) };
+  if (typeof json.version !== "number") return undefined;
+  const kexecs = isObject(json.state) ? json.state.kexecsCount : undefined;
+  return {
+    version: json.version,
+    ...(typeof kexecs === "number" && { kexecsCount: kexecs }),
+    units: isObject(json.units) ? unitsOf(json.units, (unit) => (isObject(unit) ? unit.fdstore : undefined)) : [],
+  };
+}
+
+function unitsOf(units: Json, entriesOf: (unit: unknown) => unknown): SystemdMapping["units"] {
+  return Object.entries(units).flatMap(([name, unit]) => {
+    const entries = entriesOf(unit);
+    return Array.isArray(entries) ? [{ name, fdstore: entries.filter(isObject).map(entryOf) }] : [];
+  });
+}
+
+function entryOf(entry: Json): FdStoreEntry {
+  const token = entry.token ?? entry.fd_index;
+  const session = entry.sessionName ?? entry.session_name;
+  return {
+    type: typeof entry.type === "string" ? entry.type : "",
+    name: typeof entry.name === "string" ? entry.name : "",
+    ...(typeof token === "number" && Number.isSafeInteger(token) && { token: BigInt(token) }),
+    ...(typeof session === "string" && { sessionName: session }),
+  };
+}

@@ -1,0 +1,84 @@
+import { bytes, pa, type Source, struct, u8, u16, u32, u64 } from "../layout/index.js";
+
+/** Older than every kernel that hands anything over; the release is that of the layout's introduction in git history. */
+const source: Source = { header: "include/uapi/linux/elf.h", since: "2.6.12" };
+
+/** `e_ident`, the part of the header that is the same for every class and byte order. */
+export const elfIdent = struct(
+  "elf_ident",
+  { EI_MAG: bytes(4), EI_CLASS: u8, EI_DATA: u8, EI_VERSION: u8, EI_OSABI: u8, EI_PAD: bytes(8) },
+  source,
+);
+
+/** The ELF header. Its byte order is what `EI_DATA` says. */
+export const elf64Ehdr = struct(
+  "elf64_hdr",
+  {
+    e_ident: elfIdent,
+    e_type: u16,
+    e_machine: u16,
+    e_version: u32,
+    e_entry: u64,
+    e_phoff: u64,
+    e_shoff: u64,
+    e_flags: u32,
+    e_ehsize: u16,
+    e_phentsize: u16,
+    e_phnum: u16,
+    e_shentsize: u16,
+    e_shnum: u16,
+    e_shstrndx: u16,
+  },
+  source,
+);
+
+/** A program header: where a piece of memory is in the file. */
+export const elf64Phdr = struct(
+  "elf64_phdr",
+  {
+    p_type: u32,
+    p_flags: u32,
+    p_offset: u64,
+    p_vaddr: u64,
+    p_paddr: pa,
+    p_filesz: u64,
+    p_memsz: u64,
+    p_align: u64,
+  },
+  source,
+);
+
+/** A section header. A core has at most the first one, whose `sh_info` extends `e_phnum`. */
+export const elf64Shdr = struct(
+  "elf64_shdr",
+  {
+    sh_name: u32,
+    sh_type: u32,
+    sh_flags: u64,
+    sh_addr: u64,
+    sh_offset: u64,
+    sh_size: u64,
+    sh_link: u32,
+    sh_info: u32,
+    sh_addralign: u64,
+    sh_entsize: u64,
+  },
+  source,
+);
+
+/** The header of a note. Name and contents follow, each padded to 4 bytes. */
+export const elf64Nhdr = struct("elf64_note", { n_namesz: u32, n_descsz: u32, n_type: u32 }, source);
+
+/** Values of `EI_CLASS`, `EI_DATA`, `e_type`, `e_machine`, `p_type`, and the extended count, as the kernel names them. */
+export const ELFCLASS32 = 1;
+export const ELFCLASS64 = 2;
+export const ELFDATA2LSB = 1;
+export const ELFDATA2MSB = 2;
+export const EV_CURRENT = 1;
+export const ET_CORE = 4;
+export const EM_X86_64 = 62;
+export const EM_AARCH64 = 183;
+export const PT_LOAD = 1;
+export const PT_NOTE = 4;
+/** `e_phnum` of a file with 0xffff or more program headers: the count is in `sh_info` of section header 0. */
+export const PN_XNUM = 0xffff;
