@@ -1,9 +1,9 @@
 import { bytes, pa, type Source, struct, u8, u16, u32, u64 } from "../layout/index.js";
 
-/** Older than every kernel that hands anything over; the release is that of the layout's introduction in git history. */
+/** Older than every kernel that hands anything over: 2.6.12 is where the kernel's git history begins. */
 const source: Source = { header: "include/uapi/linux/elf.h", since: "2.6.12" };
 
-/** `e_ident`, the part of the header that is the same for every class and byte order. */
+/** `e_ident`, in the kernel an array that is indexed by these names: the part of the header that is the same for every class and byte order. */
 export const elfIdent = struct(
   "elf_ident",
   { EI_MAG: bytes(4), EI_CLASS: u8, EI_DATA: u8, EI_VERSION: u8, EI_OSABI: u8, EI_PAD: bytes(8) },

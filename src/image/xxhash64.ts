@@ -1,6 +1,6 @@
 /**
- * XXH64 with seed 0, of which a zstd frame ends in the low 32 bits. A u64 is two u32 halves here: the same in bigints
- * is thirty times slower than the decompression that it checks.
+ * XXH64 with seed 0, of which a zstd frame ends in the low 32 bits. A u64 is two u32 halves here: bigints in
+ * this loop would take longer than the decompression that it checks.
  * @see https://github.com/Cyan4973/xxHash/blob/dev/doc/xxhash_spec.md
  */
 export interface Xxhash64 {

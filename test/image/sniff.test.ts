@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { blobSource, openImage as openInBrowser } from "../../src/image/browser.js";
 import { openImage } from "../../src/image/node.js";
@@ -151,4 +152,19 @@ describe("in a browser", () => {
     const core = elfCore({ segments: [{ paddr: 0n, data: pattern(16) }] });
     expect(codesOf(openInBrowser(core.slice().buffer).findings)).toEqual(codesOf(openImage(core).findings));
   });
+});
+
+test("the code for browsers needs neither Node nor another package", () => {
+  const folder = new URL("../../src/", import.meta.url);
+  const seen = new Set<string>();
+  const visit = (url: URL): void => {
+    if (seen.has(url.href)) return;
+    seen.add(url.href);
+    for (const [, path] of readFileSync(url, "utf8").matchAll(/ from "([^"]+)";/g)) {
+      expect(path).toMatch(/^\.\.?\//);
+      visit(new URL(path!.replace(/\.js$/, ".ts"), url));
+    }
+  };
+  visit(new URL("image/browser.ts", folder));
+  expect(seen.size).toBeGreaterThan(10);
 });

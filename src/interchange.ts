@@ -1,0 +1,179 @@
+/**
+ * The stable interchange form of a decoded handover, `kho.v1.Handover` of proto/kho/v1/handover.proto: as a message,
+ * as protobuf JSON, as binary. The one module that needs @bufbuild/protobuf.
+ * @module
+ */
+import { create, toBinary as messageToBinary, toJsonString } from "@bufbuild/protobuf";
+import { orderCounts, type PreservedMemory, preservedBytes } from "../formats/kho/preserved.js";
+import type { FolioRuns } from "../formats/memfd/folios.js";
+import type { Memfd } from "../formats/memfd/memfd.js";
+import {
+  type File as FileMessage,
+  FileSchema,
+  FindingSchema,
+  FolioRunSchema,
+  type Handover as HandoverMessage,
+  HandoverSchema,
+  MemfdSchema,
+  MemoryRangeSchema,
+  PreservedMemorySchema,
+  PreservedRunSchema,
+  SessionSchema,
+  Severity as SeverityMessage,
+} from "./gen/kho/v1/handover_pb.js";
+import type { Decoded } from "./handover/decode.js";
+import type { File, Handover, Session } from "./handover/model.js";
+import { addressOf, type MemoryRange } from "./memory/index.js";
+import type { Finding, Severity } from "./report/finding.js";
+
+export { type Handover as HandoverMessage, HandoverSchema } from "./gen/kho/v1/handover_pb.js";
+
+/** The message for a decoded handover. Text that is not UTF-8 has its other bytes written `\xNN`. */
+export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "findings">): HandoverMessage {
+  const { preserved, luo, kexecMetadata, khoTest } = handover;
+  return create(HandoverSchema, {
+    compatible: wellFormed(handover.compatible),
+    pageSize: handover.pageSize,
+    arch: handover.arch,
+    release: handover.release,
+    releaseGuessed: handover.releaseGuessed,
+    releaseEvidence: wellFormed(handover.releaseEvidence),
+    handoff: handover.handoff,
+    scratch: handover.scratch.map(rangeMessage),
+    ...(preserved && { preserved: preservedMessage(preserved, handover.pageSize) }),
+    subtrees: handover.subtrees.map(({ name, pa, size, kind }) => ({ name: wellFormed(name), pa, size, kind })),
+    ...(luo && {
+      luo: {
+        compatible: wellFormed(luo.compatible),
+        liveupdateNumber: luo.liveupdateNumber,
+        sessions: luo.sessions.map(sessionMessage),
+        flbs: luo.flbs.map(({ name, data, count }) => ({ name: wellFormed(name), data, count })),
+      },
+    }),
+    reserveMem: handover.reserveMem.map(({ name, start, size }) => ({ name: wellFormed(name), start, size })),
+    ...(kexecMetadata && {
+      kexecMetadata: { ...kexecMetadata, previousRelease: wellFormed(kexecMetadata.previousRelease) },
+    }),
+    ...(khoTest && { khoTest: khoTestMessage(khoTest) }),
+    findings: findings.map(findingMessage),
+  });
+}
+
+/** Protobuf JSON, indented by two: u64 as decimal strings, and every field also where it is zero or empty. */
+export function toJson(decoded: Pick<Decoded, "handover" | "findings">): string {
+  return toJsonString(HandoverSchema, toMessage(decoded), { alwaysEmitImplicit: true, prettySpaces: 2 });
+}
+
+/** The binary form. */
+export function toBinary(decoded: Pick<Decoded, "handover" | "findings">): Uint8Array {
+  return messageToBinary(HandoverSchema, toMessage(decoded));
+}
+
+const rangeMessage = ({ pa, size }: MemoryRange) => create(MemoryRangeSchema, { pa, size });
+
+function preservedMessage({ kind, rootPa, runs, mapPages }: PreservedMemory, pageSize: number) {
+  const orders = orderCounts(runs);
+  return create(PreservedMemorySchema, {
+    kind,
+    rootPa,
+    blocks: BigInt(orders.reduce((sum, { blocks }) => sum + blocks, 0)),
+    bytes: preservedBytes(runs, pageSize),
+    orders: orders.map(({ order, blocks }) => ({ order, blocks: BigInt(blocks) })),
+    runs: Array.from({ length: runs.length }, (_, i) =>
+      create(PreservedRunSchema, {
+        pa: addressOf(runs.pfn[i]!, pageSize),
+        order: runs.order[i]!,
+        count: BigInt(runs.count[i]!),
+      }),
+    ),
+    mapPages: BigInt(mapPages),
+  });
+}
+
+function sessionMessage({ name, files, systemd }: Session) {
+  return create(SessionSchema, {
+    name: wellFormed(name),
+    files: files.map(fileMessage),
+    ...(systemd && {
+      systemd: {
+        version: systemd.version,
+        kexecsCount: systemd.kexecsCount ?? 0,
+        units: systemd.units.map((unit) => ({
+          name: wellFormed(unit.name),
+          fdstore: unit.fdstore.map((entry) => ({
+            type: wellFormed(entry.type),
+            name: wellFormed(entry.name),
+            token: entry.token ?? 0n,
+            sessionName: wellFormed(entry.sessionName ?? ""),
+          })),
+        })),
+      },
+    }),
+  });
+}
+
+function fileMessage({ token, compatible, data, memfd }: File): FileMessage {
+  return create(FileSchema, {
+    token,
+    compatible: wellFormed(compatible),
+    data,
+    ...(memfd && { payload: { case: "memfd", value: memfdMessage(memfd) } }),
+  });
+}
+
+function memfdMessage({ size, pos, seals, flags, nrFolios, folios }: Memfd) {
+  return create(MemfdSchema, { size, pos, seals, flags, nrFolios, folios: folioMessages(folios) });
+}
+
+/** Ascending by index, as the message promises, whatever the order on the wire. */
+function folioMessages(folios: FolioRuns) {
+  const rank = Uint32Array.from({ length: folios.length }, (_, i) => i).sort(
+    (a, b) => folios.index[a]! - folios.index[b]!,
+  );
+  return Array.from(rank, (i) =>
+    create(FolioRunSchema, {
+      index: BigInt(folios.index[i]!),
+      pfn: BigInt(folios.pfn[i]!),
+      order: folios.order[i]!,
+      count: BigInt(folios.count[i]!),
+      flags: folios.flags[i]!,
+    }),
+  );
+}
+
+function khoTestMessage({ magic, nrFolios, csum, checksum, folios }: NonNullable<Handover["khoTest"]>) {
+  return {
+    magic,
+    nrFolios,
+    csum,
+    checksum,
+    folios: Array.from(folios.pfn, (pfn, i) => ({ pfn: BigInt(pfn), order: folios.order[i]! })),
+  };
+}
+
+const severities: Record<Severity, SeverityMessage> = {
+  info: SeverityMessage.INFO,
+  warning: SeverityMessage.WARNING,
+  error: SeverityMessage.ERROR,
+};
+
+function findingMessage({ severity, code, pa, length, path, message, expected, actual, consequence }: Finding) {
+  return create(FindingSchema, {
+    severity: severities[severity],
+    code,
+    pa,
+    length: BigInt(length),
+    path: wellFormed(path),
+    message: wellFormed(message),
+    expected: wellFormed(expected ?? ""),
+    actual: wellFormed(actual ?? ""),
+    consequence: consequence?.outcome ?? "",
+    errno: consequence?.errno ?? "",
+    phase: consequence?.phase ?? "",
+    detail: consequence?.detail ?? "",
+  });
+}
+
+/** Text with the lone surrogates that stand for single bytes written out: protobuf strings are UTF-8. */
+const wellFormed = (text: string): string =>
+  text.replace(/[\ud800-\udfff]/gu, (unit) => `\\x${(unit.charCodeAt(0) & 0xff).toString(16).padStart(2, "0")}`);
