@@ -83,7 +83,8 @@ function scanBytes(memory: Memory, bytes: Uint8Array, base: PhysAddr, found: Can
   const lenAt = offsetOf(setupData, "len", x86Abi);
   const payload = sizeOf(khoData, x86Abi);
   const firstWord = Number((8n - (base % 8n)) % 8n);
-  for (let at = firstWord; at + sizeOf(setupData, x86Abi) + payload <= bytes.length; at += 8)
+  const end = bytes.length - sizeOf(setupData, x86Abi) - payload;
+  for (let at = firstWord; at <= end; at += 8)
     if (view.getUint32(at + typeAt, true) === SETUP_KEXEC_KHO && view.getUint32(at + lenAt, true) === payload)
       push(judgeRecord(memory, physAddr(base + BigInt(at))));
 }
