@@ -43,7 +43,8 @@ export function newClaims(pageSize: number): Claims {
       const owner = owners.get(first);
       if (owner !== undefined) return all[owner]!.path;
       const last = all.at(-1);
-      if (last && keeping === 0 && last.keeping === 0 && last.path === path && end === first) last.pages += pages;
+      if (last && keeping === 0 && last.keeping === 0 && last.path === path && end === first)
+        last.pages += pages;
       else all.push({ pa: (BigInt(first) * BigInt(pageSize)) as PhysAddr, pages, keeping, path });
       owners.set(first, all.length - 1);
       end = first + pages;

@@ -16,13 +16,28 @@ export const bootStops = (detail: string, errno?: string): Consequence => ({
   ...(errno && { errno }),
 });
 /** LUO panics on purpose, because going on with memory in an unknown state is considered worse. */
-export const luoPanics = (errno: string): Consequence => bootStops("live update stops the boot on purpose", errno);
+export const luoPanics = (errno: string): Consequence =>
+  bootStops("live update stops the boot on purpose", errno);
 /** Every open of /dev/liveupdate fails with EIO; the kernel logs `errno`. All sessions are out of reach. */
-export const openFails = (errno: string): Consequence => ({ outcome: "refused", phase: "open", all: true, errno });
+export const openFails = (errno: string): Consequence => ({
+  outcome: "refused",
+  phase: "open",
+  all: true,
+  errno,
+});
 /** The first open of /dev/liveupdate runs into an unhandled fault. */
-export const openOops = (detail: string): Consequence => ({ outcome: "panic", phase: "open", all: true, detail });
+export const openOops = (detail: string): Consequence => ({
+  outcome: "panic",
+  phase: "open",
+  all: true,
+  detail,
+});
 /** Retrieving this one file fails with `errno`, now and on every further try. */
-export const retrieveFails = (errno: string): Consequence => ({ outcome: "refused", phase: "retrieve", errno });
+export const retrieveFails = (errno: string): Consequence => ({
+  outcome: "refused",
+  phase: "retrieve",
+  errno,
+});
 /** Retrieving this one file runs into an unhandled fault that kills the calling process. */
 export const retrieveOops: Consequence = {
   outcome: "panic",

@@ -96,10 +96,14 @@ export const kernels: readonly Kernel[] = [
 export function kernelOf(release: string): Kernel {
   const kernel = findKernel(release);
   if (kernel) return kernel;
-  throw new KhoError("unknown-release", `no handover formats are known for kernel release ${release.slice(0, 80)}`, {
-    expected: kernels.map((row) => row.release).join(", "),
-    actual: release.slice(0, 80),
-  });
+  throw new KhoError(
+    "unknown-release",
+    `no handover formats are known for kernel release ${release.slice(0, 80)}`,
+    {
+      expected: kernels.map((row) => row.release).join(", "),
+      actual: release.slice(0, 80),
+    },
+  );
 }
 
 /** Like {@link kernelOf}, but undefined for a release that is not known. */

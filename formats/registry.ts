@@ -23,6 +23,10 @@ export function layoutsOf(kernel: Kernel): readonly Struct[] {
     layouts.push(luo.luoSessionSer, luo.luoFileSetSer, luo.luoFileSer);
     if (kernel.flb) layouts.push(luo.luoFlbHeaderSer, luo.luoFlbSer);
   }
-  if (kernel.memfd) layouts.push(kernel.memfd === "memfd-v1" ? memfd.memfdLuoSerV1 : memfd.memfdLuoSerV2, memfd.memfdLuoFolioSer);
+  if (kernel.memfd)
+    layouts.push(
+      kernel.memfd === "memfd-v1" ? memfd.memfdLuoSerV1 : memfd.memfdLuoSerV2,
+      memfd.memfdLuoFolioSer,
+    );
   return layouts;
 }

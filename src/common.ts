@@ -1,9 +1,22 @@
 /** What the library offers on every platform; how files are opened is what differs. */
-export { type Claim, type Keeping } from "../formats/claims.js";
+export type { Claim, Keeping } from "../formats/claims.js";
 export { defaultLimits, type Limits } from "../formats/context.js";
-export { findKernel, type Kernel, type KhoVersion, kernelOf, kernels, type LuoVersion, type MemfdVersion } from "../formats/kernels.js";
+export {
+  findKernel,
+  type Kernel,
+  type KhoVersion,
+  kernelOf,
+  kernels,
+  type LuoVersion,
+  type MemfdVersion,
+} from "../formats/kernels.js";
 export type { KexecMetadata } from "../formats/kho/metadata.js";
-export { type OrderCount, orderCounts, type PreservedMemory, preservedBytes } from "../formats/kho/preserved.js";
+export {
+  type OrderCount,
+  orderCounts,
+  type PreservedMemory,
+  preservedBytes,
+} from "../formats/kho/preserved.js";
 export { type Lookup, lookupIn, type Runs } from "../formats/kho/runs.js";
 export type { KhoTest } from "../formats/kho/test-module.js";
 export type { LuoFile, LuoFlb, LuoSession } from "../formats/luo/luo.js";

@@ -41,7 +41,12 @@ export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "fi
     handoff: handover.handoff,
     scratch: handover.scratch.map(rangeMessage),
     ...(preserved && { preserved: preservedMessage(preserved, handover.pageSize) }),
-    subtrees: handover.subtrees.map(({ name, pa, size, kind }) => ({ name: wellFormed(name), pa, size, kind })),
+    subtrees: handover.subtrees.map(({ name, pa, size, kind }) => ({
+      name: wellFormed(name),
+      pa,
+      size,
+      kind,
+    })),
     ...(luo && {
       luo: {
         compatible: wellFormed(luo.compatible),
@@ -157,7 +162,17 @@ const severities: Record<Severity, SeverityMessage> = {
   error: SeverityMessage.ERROR,
 };
 
-function findingMessage({ severity, code, pa, length, path, message, expected, actual, consequence }: Finding) {
+function findingMessage({
+  severity,
+  code,
+  pa,
+  length,
+  path,
+  message,
+  expected,
+  actual,
+  consequence,
+}: Finding) {
   return create(FindingSchema, {
     severity: severities[severity],
     code,
@@ -176,4 +191,7 @@ function findingMessage({ severity, code, pa, length, path, message, expected, a
 
 /** Text with the lone surrogates that stand for single bytes written out: protobuf strings are UTF-8. */
 const wellFormed = (text: string): string =>
-  text.replace(/[\ud800-\udfff]/gu, (unit) => `\\x${(unit.charCodeAt(0) & 0xff).toString(16).padStart(2, "0")}`);
+  text.replace(
+    /[\ud800-\udfff]/gu,
+    (unit) => `\\x${(unit.charCodeAt(0) & 0xff).toString(16).padStart(2, "0")}`,
+  );

@@ -25,6 +25,7 @@ export {
   fdtPropertyHeader,
   fdtReserveEntry,
 } from "./layout.js";
+export { hasFdtMagic } from "./magic.js";
 export type { FdtProblem } from "./problem.js";
 export { type FdtReadOptions, readFdt } from "./read.js";
 export type { Fdt, FdtNode, FdtProperty, FdtReservation } from "./tree.js";

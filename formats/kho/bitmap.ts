@@ -30,7 +30,8 @@ export function forEachRun(bitmap: Uint8Array, emit: (first: number, count: numb
 /** The bytes as little-endian words: a view where alignment and the host allow it, else a copy. */
 function wordsOf(bitmap: Uint8Array): Int32Array {
   const count = bitmap.length >>> 2;
-  if (hostIsLittle && bitmap.byteOffset % 4 === 0) return new Int32Array(bitmap.buffer, bitmap.byteOffset, count);
+  if (hostIsLittle && bitmap.byteOffset % 4 === 0)
+    return new Int32Array(bitmap.buffer, bitmap.byteOffset, count);
   const view = new DataView(bitmap.buffer, bitmap.byteOffset, bitmap.length);
   return Int32Array.from({ length: count }, (_, i) => view.getInt32(i * 4, true));
 }

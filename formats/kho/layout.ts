@@ -32,11 +32,23 @@ export const bootParams = struct(
 export const BOOT_PARAMS_MAGIC = 0x53726448;
 
 /** An area that the next kernel allocates from while it does not know yet what is preserved. */
-export const khoScratch = struct("kho_scratch", { addr: pa, size: pa }, { header: "include/linux/kexec_handover.h", since: "6.16" });
+export const khoScratch = struct(
+  "kho_scratch",
+  { addr: pa, size: pa },
+  { header: "include/linux/kexec_handover.h", since: "6.16" },
+);
 
 const chunkSource = { header: "kernel/liveupdate/kexec_handover.c", since: "6.16", until: "7.0" };
-export const khoserMemChunkHdr = struct("khoser_mem_chunk_hdr", { next: pa, order: u32, num_elms: u32 }, chunkSource);
-export const khoserMemBitmapPtr = struct("khoser_mem_bitmap_ptr", { phys_start: pa, bitmap: pa }, chunkSource);
+export const khoserMemChunkHdr = struct(
+  "khoser_mem_chunk_hdr",
+  { next: pa, order: u32, num_elms: u32 },
+  chunkSource,
+);
+export const khoserMemBitmapPtr = struct(
+  "khoser_mem_bitmap_ptr",
+  { phys_start: pa, bitmap: pa },
+  chunkSource,
+);
 /** One page of bitmaps of one order. */
 export const khoserMemChunk = struct(
   "khoser_mem_chunk",
@@ -75,7 +87,11 @@ export const khoRadixLeaf = struct(
 );
 
 /** A preserved vmalloc area, as its user embeds it. `total_pages` counts base pages, `order` is of each listed page. */
-export const khoVmalloc = struct("kho_vmalloc", { first: pa, total_pages: u32, flags: u16, order: u16 }, { header, since: "6.18" });
+export const khoVmalloc = struct(
+  "kho_vmalloc",
+  { first: pa, total_pages: u32, flags: u16, order: u16 },
+  { header, since: "6.18" },
+);
 export const khoVmallocHdr = struct("kho_vmalloc_hdr", { next: pa }, { header, since: "6.18" });
 /** One page of addresses of a preserved vmalloc area; a zero ends it early. */
 export const khoVmallocChunk = struct(

@@ -37,7 +37,12 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
     const path = `preserved.chunks[${chunks}]`;
     const place = { path, pa, length: abi.pageSize, consequence: oops };
     if (chunks >= limits.maxMapNodes) {
-      ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxMapNodes} chunks`, place);
+      ctx.report(
+        "error",
+        "limit-exceeded",
+        `the memory map has more than ${limits.maxMapNodes} chunks`,
+        place,
+      );
       break;
     }
     const bytes = readMemory(ctx, pa, abi.pageSize, path, oops);
@@ -57,11 +62,16 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
     }
     const { hdr, bitmaps } = decode(khoserMemChunk, bytes, 0, abi);
     if (hdr.num_elms > bitmaps.length)
-      ctx.report("error", "map-bad-chunk", `the chunk at ${hex(pa)} says that it has ${hdr.num_elms} entries`, {
-        ...place,
-        expected: `0 to ${bitmaps.length}`,
-        actual: String(hdr.num_elms),
-      });
+      ctx.report(
+        "error",
+        "map-bad-chunk",
+        `the chunk at ${hex(pa)} says that it has ${hdr.num_elms} entries`,
+        {
+          ...place,
+          expected: `0 to ${bitmaps.length}`,
+          actual: String(hdr.num_elms),
+        },
+      );
     const used = Math.min(hdr.num_elms, bitmaps.length);
     for (let i = 0; i < used; i++) {
       const { phys_start: physStart, bitmap } = bitmaps[i]!;
@@ -106,7 +116,10 @@ export function decodeBitmapMap(
     const place = { path, pa, length: sizeOf(khoserMemBitmapPtr, abi) };
     const oops = bootStops("unhandled fault while the map is read");
     if (order > 63 - pageShift(abi)) {
-      ctx.report("error", "map-bad-chunk", `order ${order} names no block of memory`, { ...place, consequence: oops });
+      ctx.report("error", "map-bad-chunk", `order ${order} names no block of memory`, {
+        ...place,
+        consequence: oops,
+      });
       continue;
     }
     const unit = 1n << BigInt(pageShift(abi) + order);
@@ -122,7 +135,12 @@ export function decodeBitmapMap(
       continue;
     }
     if (seen.size >= limits.maxMapNodes) {
-      ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxMapNodes} bitmaps`, place);
+      ctx.report(
+        "error",
+        "limit-exceeded",
+        `the memory map has more than ${limits.maxMapNodes} bitmaps`,
+        place,
+      );
       break;
     }
     if (seen.has(bitmap)) {
@@ -141,12 +159,17 @@ export function decodeBitmapMap(
     forEachRun(bytes, (first, count) => {
       const pfn = firstPfn + first * 2 ** order;
       if (pfn + count * 2 ** order > 2 ** (64 - pageShift(abi)))
-        ctx.report("error", "map-bad-bitmap", "a bitmap names blocks beyond 2^64", { ...place, consequence: oops });
+        ctx.report("error", "map-bad-bitmap", "a bitmap names blocks beyond 2^64", {
+          ...place,
+          consequence: oops,
+        });
       else if (runs.length <= limits.maxRuns) runs.push(order, pfn, count);
     });
   }
   if (runs.length > limits.maxRuns)
-    ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxRuns} runs`, { path: "preserved" });
+    ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxRuns} runs`, {
+      path: "preserved",
+    });
   const finished = runs.finish();
   reportLargeOrders(ctx, finished);
   const kind = size === 512 ? "bitmap-512" : "bitmap-page";

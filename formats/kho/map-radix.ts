@@ -73,14 +73,24 @@ export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape
     }
     if (nodes >= limits.maxMapNodes) {
       if (nodes++ === limits.maxMapNodes)
-        ctx.report("error", "limit-exceeded", `the radix tree has more than ${limits.maxMapNodes} nodes`, place);
+        ctx.report(
+          "error",
+          "limit-exceeded",
+          `the radix tree has more than ${limits.maxMapNodes} nodes`,
+          place,
+        );
       return undefined;
     }
     const bytes = readMemory(ctx, pa, abi.pageSize, path, stops);
     if (!bytes) return undefined;
     const owner = ctx.claims.claim(pa, 1, "not-preserved", path);
     if (owner !== undefined) {
-      ctx.report("error", "map-cycle", `the radix tree node at ${hex(pa)} is in use already, as ${owner}`, place);
+      ctx.report(
+        "error",
+        "map-cycle",
+        `the radix tree node at ${hex(pa)} is in use already, as ${owner}`,
+        place,
+      );
       return undefined;
     }
     nodes++;
@@ -105,17 +115,24 @@ export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape
       const index = prefix * 2 ** shape.table + i;
       const childPath = `${path}[${i}]`;
       if (index >= 2 ** Math.max(0, shape.key - below)) {
-        ctx.report("error", "map-bad-node", `entry ${i} of the table at ${hex(pa)} is for keys of more than ${shape.key} bits`, {
-          path: childPath,
-          pa: physAddr(pa + BigInt(i * 8)),
-          length: 8,
-          actual: hex(child),
-          consequence: stops,
-        });
+        ctx.report(
+          "error",
+          "map-bad-node",
+          `entry ${i} of the table at ${hex(pa)} is for keys of more than ${shape.key} bits`,
+          {
+            path: childPath,
+            pa: physAddr(pa + BigInt(i * 8)),
+            length: 8,
+            actual: hex(child),
+            consequence: stops,
+          },
+        );
         continue;
       }
       if (runs.length > limits.maxRuns) {
-        ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxRuns} runs`, { path });
+        ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxRuns} runs`, {
+          path,
+        });
         return;
       }
       descend(child, level - 1, index, childPath);

@@ -23,7 +23,12 @@ export function decodeKexecMetadata(ctx: Context, blob: Uint8Array, pa: PhysAddr
   const { abi } = ctx;
   const path = "kexec_metadata";
   const size = sizeOf(khoKexecMetadata, abi);
-  const place = { path, pa, length: blob.length, consequence: itemIgnored("a warning, the metadata is not used") };
+  const place = {
+    path,
+    pa,
+    length: blob.length,
+    consequence: itemIgnored("a warning, the metadata is not used"),
+  };
   if (blob.length < size) {
     ctx.report("warning", "blob-size-mismatch", `the metadata has ${blob.length} bytes`, {
       ...place,
@@ -32,7 +37,11 @@ export function decodeKexecMetadata(ctx: Context, blob: Uint8Array, pa: PhysAddr
     });
     return undefined;
   }
-  const { version, previous_release: previousRelease, kexec_count: kexecCount } = decode(khoKexecMetadata, blob, 0, abi);
+  const {
+    version,
+    previous_release: previousRelease,
+    kexec_count: kexecCount,
+  } = decode(khoKexecMetadata, blob, 0, abi);
   if (version !== KHO_KEXEC_METADATA_VERSION) {
     ctx.report("warning", "metadata-unknown-version", `the metadata is of version ${version}`, {
       ...place,

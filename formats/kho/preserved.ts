@@ -30,4 +30,7 @@ export function orderCounts(runs: Runs): OrderCount[] {
 
 /** All blocks together, in bytes. Blocks that overlap count twice. */
 export const preservedBytes = (runs: Runs, pageSize: number): bigint =>
-  orderCounts(runs).reduce((sum, { order, blocks }) => sum + BigInt(blocks) * 2n ** BigInt(order) * BigInt(pageSize), 0n);
+  orderCounts(runs).reduce(
+    (sum, { order, blocks }) => sum + BigInt(blocks) * 2n ** BigInt(order) * BigInt(pageSize),
+    0n,
+  );

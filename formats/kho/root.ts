@@ -64,8 +64,16 @@ export function decodeRoot(ctx: Context, fdt: Fdt, pa: PhysAddr): Root {
     ctx.report(
       known ? "warning" : "error",
       versions.length === 0 ? "property-missing" : known ? "compatible-mismatch" : "compatible-unknown",
-      versions.length === 0 ? "the root has no usable version string" : `the root is of version "${compatible}"`,
-      { path: "compatible", pa, expected: ctx.kernel.kho, actual: compatible, consequence: khoIgnored("EINVAL") },
+      versions.length === 0
+        ? "the root has no usable version string"
+        : `the root is of version "${compatible}"`,
+      {
+        path: "compatible",
+        pa,
+        expected: ctx.kernel.kho,
+        actual: compatible,
+        consequence: khoIgnored("EINVAL"),
+      },
     );
   const form = rootForms[known ?? guessVersion(fdt)];
   return { compatible, form, mapPa: mapOf(ctx, fdt, pa), subtrees: subtreesOf(ctx, fdt, form, pa) };
@@ -88,19 +96,26 @@ function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
     ? { ...khoIgnored(), detail: "an error message, no memory is kept, the boot still counts as a handover" }
     : khoIgnored("ENOENT");
   if (value === undefined)
-    ctx.report("error", found ? "property-bad-length" : "property-missing", `the root has no usable ${path}`, {
-      path,
-      pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
-      length: found?.value.length ?? 0,
-      expected: "8 bytes",
-      actual: found ? `${found.value.length} bytes` : "absent",
-      consequence: lost,
-    });
+    ctx.report(
+      "error",
+      found ? "property-bad-length" : "property-missing",
+      `the root has no usable ${path}`,
+      {
+        path,
+        pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
+        length: found?.value.length ?? 0,
+        expected: "8 bytes",
+        actual: found ? `${found.value.length} bytes` : "absent",
+        consequence: lost,
+      },
+    );
   else if (value === 0n)
     ctx.report(
       finalizeTime ? "info" : "error",
       "map-missing",
-      finalizeTime ? "the memory map is empty: nothing is preserved" : "the memory map's address is 0: nothing was finalized",
+      finalizeTime
+        ? "the memory map is empty: nothing is preserved"
+        : "the memory map's address is 0: nothing was finalized",
       { path, pa, length: 8, ...(!finalizeTime && { consequence: khoIgnored("ENOENT") }) },
     );
   return physAddr(value ?? 0n);
@@ -135,4 +150,6 @@ function subtreesOf(ctx: Context, fdt: Fdt, form: RootForm, pa: PhysAddr): Subtr
 
 /** What becomes of a subtree that cannot be found: its reader decides, and LUO's stops the boot. */
 export const subtreeLost = (name: string): Consequence =>
-  name === LUO_KHO_ENTRY_NAME ? luoPanics("EINVAL") : itemIgnored("the subtree's reader finds nothing", "EINVAL");
+  name === LUO_KHO_ENTRY_NAME
+    ? luoPanics("EINVAL")
+    : itemIgnored("the subtree's reader finds nothing", "EINVAL");

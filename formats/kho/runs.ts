@@ -57,7 +57,12 @@ function grown<A extends Uint8Array | Float64Array>(column: A): A {
 function sorted(length: number, order: Uint8Array, pfn: Float64Array, count: Float64Array): Runs {
   const rank = Uint32Array.from({ length }, (_, i) => i);
   rank.sort((a, b) => order[a]! - order[b]! || pfn[a]! - pfn[b]!);
-  const runs = { length: 0, order: new Uint8Array(length), pfn: new Float64Array(length), count: new Float64Array(length) };
+  const runs = {
+    length: 0,
+    order: new Uint8Array(length),
+    pfn: new Float64Array(length),
+    count: new Float64Array(length),
+  };
   for (const i of rank) {
     const last = runs.length - 1;
     const continues =

@@ -29,7 +29,13 @@ export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint): MemoryR
     return [];
   }
   const count = Number(whole);
-  const bytes = readMemory(ctx, pa, count * entry, path, bootStops("the first early allocation finds no memory"));
+  const bytes = readMemory(
+    ctx,
+    pa,
+    count * entry,
+    path,
+    bootStops("the first early allocation finds no memory"),
+  );
   if (!bytes) return [];
   const areas: MemoryRange[] = [];
   for (let i = 0; i < count; i++) {
@@ -38,6 +44,7 @@ export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint): MemoryR
     if (addr + length <= 1n << 64n) areas.push({ pa: addr, size: length });
     else malformed(`scratch area ${i} at ${hex(addr)} has ${hex(length)} bytes`, hex(length));
   }
-  if (areas.every((area) => area.size === 0n)) malformed("no scratch area has any memory", `${areas.length} areas`);
+  if (areas.every((area) => area.size === 0n))
+    malformed("no scratch area has any memory", `${areas.length} areas`);
   return areas;
 }

@@ -1,5 +1,5 @@
 import { decode, sizeOf } from "../../src/layout/index.js";
-import { addressOf, type PhysAddr, physAddr, pfnOf } from "../../src/memory/index.js";
+import { addressOf, type PhysAddr, pfnOf, physAddr } from "../../src/memory/index.js";
 import { itemIgnored } from "../consequence.js";
 import type { Context } from "../context.js";
 import { child, type Fdt, type FdtNode, nativeU32, property, stringList } from "../fdt/index.js";
@@ -56,14 +56,22 @@ export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | u
   const info = data && property(data, "folios_info");
   if (magic === undefined || nrFolios === undefined || csum === undefined || !info)
     return malformed("the test subtree lacks magic, nr_folios, folios_info or csum");
-  if (magic !== KHO_TEST_MAGIC) malformed("the magic is wrong", `0x${KHO_TEST_MAGIC.toString(16)}`, `0x${magic.toString(16)}`);
+  if (magic !== KHO_TEST_MAGIC)
+    malformed("the magic is wrong", `0x${KHO_TEST_MAGIC.toString(16)}`, `0x${magic.toString(16)}`);
 
   const words = folioWords(ctx, info.value, nrFolios, path, ctx.kernel.vmalloc);
-  if (!words) return malformed("folios_info does not hold nr_folios addresses", `${nrFolios} folios`, `${info.value.length} bytes`);
+  if (words === "reported") return undefined;
+  if (!words)
+    return malformed(
+      "folios_info does not hold nr_folios addresses",
+      `${nrFolios} folios`,
+      `${info.value.length} bytes`,
+    );
   const folios = { pfn: new Float64Array(words.length), order: new Uint8Array(words.length) };
   for (const [i, word] of words.entries()) {
     const order = Number(word % BigInt(ctx.abi.pageSize));
-    if (order > largestOrder) return malformed(`folio ${i} has order ${order}`, `0 to ${largestOrder}`, String(order));
+    if (order > largestOrder)
+      return malformed(`folio ${i} has order ${order}`, `0 to ${largestOrder}`, String(order));
     folios.pfn[i] = pfnOf(physAddr(word), ctx.abi.pageSize);
     folios.order[i] = order;
     ctx.claims.claim(addressOf(folios.pfn[i]!, ctx.abi.pageSize), 2 ** order, order, `${path}.folios`);
@@ -91,17 +99,22 @@ function folioWords(
   nrFolios: number,
   path: string,
   byVmalloc: boolean,
-): BigUint64Array | undefined {
+): BigUint64Array | "reported" | undefined {
   const { abi } = ctx;
   if (nrFolios > maxFolios) return undefined;
   const inline = nrFolios * 8;
   const viaArea = value.length === sizeOf(khoVmalloc, abi) && (byVmalloc || inline !== value.length);
   if (!viaArea) return value.length === inline ? wordsOf(value) : undefined;
   const area = decodeVmalloc(ctx, decode(khoVmalloc, value, 0, abi), `${path}.folios_info`);
-  if (!area.complete || vmallocBytes(area, abi) < inline) return undefined;
+  if (!area.complete) return "reported";
+  if (vmallocBytes(area, abi) < inline) return undefined;
   const bytes = new Uint8Array(inline);
-  for (const page of vmallocPages(ctx, area, inline, `${path}.folios_info`)) bytes.set(page.bytes, page.offset);
-  return wordsOf(bytes);
+  let read = 0;
+  for (const page of vmallocPages(ctx, area, inline, `${path}.folios_info`)) {
+    bytes.set(page.bytes, page.offset);
+    read += page.bytes.length;
+  }
+  return read === inline ? wordsOf(bytes) : "reported";
 }
 
 function wordsOf(bytes: Uint8Array): BigUint64Array {

@@ -1,9 +1,9 @@
 import { type Abi, decode, pageShift, type ValueOf } from "../../src/layout/index.js";
-import { addressOf, type PhysAddr, physAddr, pfnOf } from "../../src/memory/index.js";
+import { addressOf, type PhysAddr, pfnOf, physAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
 import { hex } from "../../src/report/hex.js";
 import { type Context, readMemory } from "../context.js";
-import { khoVmallocChunk, type khoVmalloc } from "./layout.js";
+import { type khoVmalloc, khoVmallocChunk } from "./layout.js";
 
 /** A preserved vmalloc area: where its pages are, in virtual order. Its length in bytes is its user's business. */
 export interface VmallocArea {
@@ -58,7 +58,12 @@ export function decodeVmalloc(
     if (!bytes) return area(false);
     const owner = ctx.claims.claim(chunk, 1, 0, chunkPath);
     if (owner !== undefined) {
-      ctx.report("error", "vmalloc-bad-chunk", `the chunk at ${hex(chunk)} is in use already, as ${owner}`, place);
+      ctx.report(
+        "error",
+        "vmalloc-bad-chunk",
+        `the chunk at ${hex(chunk)} is in use already, as ${owner}`,
+        place,
+      );
       return area(false);
     }
     const { hdr, phys } = decode(khoVmallocChunk, bytes, 0, abi);
@@ -73,20 +78,30 @@ export function decodeVmalloc(
         return area(false);
       }
       if ((listed & pageMask) !== 0n)
-        ctx.report("warning", "vmalloc-bad-chunk", `entry ${i} of the chunk has low bits set, which readers ignore`, {
-          path: chunkPath,
-          pa: listed,
-          actual: hex(listed),
-        });
+        ctx.report(
+          "warning",
+          "vmalloc-bad-chunk",
+          `entry ${i} of the chunk has low bits set, which readers ignore`,
+          {
+            path: chunkPath,
+            pa: listed,
+            actual: hex(listed),
+          },
+        );
       const pfn = pfnOf(listed, abi.pageSize);
       const taken = ctx.claims.claim(addressOf(pfn, abi.pageSize), 2 ** order, order, path);
       if (taken !== undefined) {
-        ctx.report("error", "structure-reused", `page ${hex(listed)} of the area is in use already, as ${taken}`, {
-          path: chunkPath,
-          pa: listed,
-          length: abi.pageSize,
-          consequence: malformed,
-        });
+        ctx.report(
+          "error",
+          "structure-reused",
+          `page ${hex(listed)} of the area is in use already, as ${taken}`,
+          {
+            path: chunkPath,
+            pa: listed,
+            length: abi.pageSize,
+            consequence: malformed,
+          },
+        );
         return area(false);
       }
       pfns.push(pfn);
@@ -94,18 +109,24 @@ export function decodeVmalloc(
     chunk = hdr.next;
   }
   if (pfns.length === wanted) return area(true);
-  ctx.report("error", "vmalloc-bad-count", `the area lists ${pfns.length} addresses for ${totalPages} pages`, {
-    path,
-    pa: first,
-    expected: `${wanted} addresses of ${2 ** order} pages`,
-    actual: String(pfns.length),
-    consequence: malformed,
-  });
+  ctx.report(
+    "error",
+    "vmalloc-bad-count",
+    `the area lists ${pfns.length} addresses for ${totalPages} pages`,
+    {
+      path,
+      pa: first,
+      expected: `${wanted} addresses of ${2 ** order} pages`,
+      actual: String(pfns.length),
+      consequence: malformed,
+    },
+  );
   return area(false);
 }
 
 /** Bytes that an area has room for. */
-export const vmallocBytes = (area: VmallocArea, abi: Abi): number => area.pfns.length * 2 ** area.order * abi.pageSize;
+export const vmallocBytes = (area: VmallocArea, abi: Abi): number =>
+  area.pfns.length * 2 ** area.order * abi.pageSize;
 
 /**
  * The first `length` bytes of an area, page by page and in order; `offset` is that of the page in the area.

@@ -20,16 +20,32 @@ export const luoSerV2 = struct(
 export const luoFileSetSer = struct("luo_file_set_ser", { files: pa, count: u64 }, source);
 
 /** A session. `name` has at most 63 bytes and a NUL. */
-export const luoSessionSer = struct("luo_session_ser", { name: chars(64), file_set_ser: luoFileSetSer }, source);
+export const luoSessionSer = struct(
+  "luo_session_ser",
+  { name: chars(64), file_set_ser: luoFileSetSer },
+  source,
+);
 
 /** Head of the session area of 6.19 to 7.1; `count` sessions follow. */
-export const luoSessionHeaderSer = struct("luo_session_header_ser", { count: u64 }, { ...source, until: "7.1" });
+export const luoSessionHeaderSer = struct(
+  "luo_session_header_ser",
+  { count: u64 },
+  { ...source, until: "7.1" },
+);
 
 /** A preserved file. `data` belongs to the handler that `compatible` names, `token` to user space. */
 export const luoFileSer = struct("luo_file_ser", { compatible: chars(48), data: u64, token: u64 }, source);
 
 /** Head of the FLB page; `count` entries follow. */
-export const luoFlbHeaderSer = struct("luo_flb_header_ser", { pgcnt: u64, count: u64 }, { ...source, since: "7.0" });
+export const luoFlbHeaderSer = struct(
+  "luo_flb_header_ser",
+  { pgcnt: u64, count: u64 },
+  { ...source, since: "7.0" },
+);
 
 /** An object shared by all files of a handler; `count` is its reference count when it was serialized. */
-export const luoFlbSer = struct("luo_flb_ser", { name: chars(48), data: u64, count: u64 }, { ...source, since: "7.0" });
+export const luoFlbSer = struct(
+  "luo_flb_ser",
+  { name: chars(48), data: u64, count: u64 },
+  { ...source, since: "7.0" },
+);

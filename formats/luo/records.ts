@@ -59,11 +59,15 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
   const names = new Set<string>();
   const size = sizeOf(luoSessionSer, ctx.abi);
   const groups =
-    storage === "area" ? sessionArea(ctx, pa) : blocksOf(ctx, pa, luoSessionSer, "luo.sessions", sessionFaults);
+    storage === "area"
+      ? sessionArea(ctx, pa)
+      : blocksOf(ctx, pa, luoSessionSer, "luo.sessions", sessionFaults);
   for (const { bytes, at, count, pa: groupPa } of groups)
     for (let i = 0; i < count; i++) {
       if (sessions.length >= ctx.limits.maxRecords) {
-        ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxRecords} sessions`, { path: "luo.sessions" });
+        ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxRecords} sessions`, {
+          path: "luo.sessions",
+        });
         return sessions;
       }
       const path = `luo.sessions[${sessions.length}]`;
@@ -79,19 +83,36 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
         });
       names.add(name);
       const { files, count: fileCount } = record.file_set_ser;
-      sessions.push({ name, files: decodeFiles(ctx, files, fileCount, fileStorage, recordPa, path), pa: recordPa });
+      sessions.push({
+        name,
+        files: decodeFiles(ctx, files, fileCount, fileStorage, recordPa, path),
+        pa: recordPa,
+      });
       ctx.progress?.("sessions", sessions.length, 0);
     }
   return sessions;
 }
 
 /** The kernel copies 63 bytes and tells names apart by these. */
-function cutName(ctx: Context, bytes: Uint8Array, at: number, name: string, pa: PhysAddr, path: string): string {
+function cutName(
+  ctx: Context,
+  bytes: Uint8Array,
+  at: number,
+  name: string,
+  pa: PhysAddr,
+  path: string,
+): string {
   const { size } = memberOf(luoSessionSer, "name", ctx.abi);
   const place = { path: `${path}.name`, pa, length: size };
-  if (name === "") ctx.report("warning", "string-empty", "the session's name is empty, which readers accept", place);
+  if (name === "")
+    ctx.report("warning", "string-empty", "the session's name is empty, which readers accept", place);
   if (isTerminated(bytes, at, size)) return name;
-  ctx.report("warning", "string-unterminated", `the session's name has no NUL, readers cut it to ${size - 1} bytes`, place);
+  ctx.report(
+    "warning",
+    "string-unterminated",
+    `the session's name has no NUL, readers cut it to ${size - 1} bytes`,
+    place,
+  );
   return textFromBytes(bytesFromText(name).subarray(0, size - 1));
 }
 
@@ -148,7 +169,8 @@ function decodeFiles(
       });
     return [];
   }
-  const groups = storage === "area" ? fileArea(ctx, pa, count, path) : blocksOf(ctx, pa, luoFileSer, path, fileFaults);
+  const groups =
+    storage === "area" ? fileArea(ctx, pa, count, path) : blocksOf(ctx, pa, luoFileSer, path, fileFaults);
   const files: LuoFile[] = [];
   const tokens = new Set<bigint>();
   const size = sizeOf(luoFileSer, ctx.abi);
@@ -175,12 +197,17 @@ function decodeFiles(
       files.push({ compatible, data, token, pa: recordPa });
     }
   if (storage === "blocks" && BigInt(files.length) !== count)
-    ctx.report("error", "file-count", `the session says that it has ${count} files, its blocks hold ${files.length}`, {
-      ...place,
-      expected: String(files.length),
-      actual: String(count),
-      consequence: openFails("EINVAL"),
-    });
+    ctx.report(
+      "error",
+      "file-count",
+      `the session says that it has ${count} files, its blocks hold ${files.length}`,
+      {
+        ...place,
+        expected: String(files.length),
+        actual: String(count),
+        consequence: openFails("EINVAL"),
+      },
+    );
   return files;
 }
 
@@ -227,24 +254,43 @@ function* area(
 function claimArea(ctx: Context, pa: PhysAddr, pages: number, path: string): void {
   const owner = ctx.claims.claim(pa, pages, Math.log2(pages), path);
   if (owner !== undefined)
-    ctx.report("error", "structure-reused", `the area of ${path} is in use already, as ${owner}`, { path, pa });
+    ctx.report("error", "structure-reused", `the area of ${path} is in use already, as ${owner}`, {
+      path,
+      pa,
+    });
 }
 
 /** What becomes of a file whose handler the reader does not have. */
 const unknownHandler = (ctx: Context): Consequence =>
   isAtLeast(ctx.kernel, "7.0")
     ? openFails("ENOENT")
-    : { outcome: "ignored", phase: "open", detail: "logged; this and the later files of the session are dropped" };
+    : {
+        outcome: "ignored",
+        phase: "open",
+        detail: "logged; this and the later files of the session are dropped",
+      };
 
-function checkHandler(ctx: Context, bytes: Uint8Array, at: number, name: string, pa: PhysAddr, path: string): void {
+function checkHandler(
+  ctx: Context,
+  bytes: Uint8Array,
+  at: number,
+  name: string,
+  pa: PhysAddr,
+  path: string,
+): void {
   const { size } = memberOf(luoFileSer, "compatible", ctx.abi);
   const place = { path: `${path}.compatible`, pa, length: size, actual: name };
   const consequence = unknownHandler(ctx);
   if (!isTerminated(bytes, at, size)) {
-    ctx.report("error", "string-unterminated", "the handler's name has no NUL, readers run into the next number", {
-      ...place,
-      consequence,
-    });
+    ctx.report(
+      "error",
+      "string-unterminated",
+      "the handler's name has no NUL, readers run into the next number",
+      {
+        ...place,
+        consequence,
+      },
+    );
   } else if (name === "") {
     ctx.report("error", "string-empty", "the handler's name is empty", { ...place, consequence });
   } else if (name !== ctx.kernel.memfd) {
@@ -267,19 +313,27 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
   const path = "luo.flbs";
   const at = sizeOf(luoFlbHeaderSer, abi);
   const size = sizeOf(luoFlbSer, abi);
-  const oops = { ...misread("boot", "unhandled fault when the FLB's handler registers"), outcome: "panic" as const };
+  const oops = {
+    ...misread("boot", "unhandled fault when the FLB's handler registers"),
+    outcome: "panic" as const,
+  };
   const bytes = readMemory(ctx, pa, abi.pageSize * LUO_FLB_PGCNT, path, oops);
   if (!bytes) return [];
   claimArea(ctx, pa, LUO_FLB_PGCNT, path);
   const { pgcnt, count } = decode(luoFlbHeaderSer, bytes, 0, abi);
   const most = Math.floor((bytes.length - at) / size);
   if (pgcnt !== BigInt(LUO_FLB_PGCNT))
-    ctx.report("warning", "flb-count", `the FLB page says that it has ${pgcnt} pages, which readers do not check`, {
-      path: `${path}.pgcnt`,
-      pa,
-      expected: String(LUO_FLB_PGCNT),
-      actual: String(pgcnt),
-    });
+    ctx.report(
+      "warning",
+      "flb-count",
+      `the FLB page says that it has ${pgcnt} pages, which readers do not check`,
+      {
+        path: `${path}.pgcnt`,
+        pa,
+        expected: String(LUO_FLB_PGCNT),
+        actual: String(pgcnt),
+      },
+    );
   if (count > BigInt(most))
     ctx.report("error", "flb-count", `the FLB page says that it holds ${count} entries`, {
       path: `${path}.count`,
@@ -293,11 +347,16 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
     const entryPa = physAddr(pa + BigInt(offset));
     const { name, data, count: references } = decode(luoFlbSer, bytes, offset, abi);
     if (!isTerminated(bytes, offset, memberOf(luoFlbSer, "name", abi).size))
-      ctx.report("error", "string-unterminated", "the FLB's name has no NUL, readers run into the next number", {
-        path: `${path}[${i}].name`,
-        pa: entryPa,
-        consequence: misread("boot", "the comparison of names runs on into the numbers"),
-      });
+      ctx.report(
+        "error",
+        "string-unterminated",
+        "the FLB's name has no NUL, readers run into the next number",
+        {
+          path: `${path}[${i}].name`,
+          pa: entryPa,
+          consequence: misread("boot", "the comparison of names runs on into the numbers"),
+        },
+      );
     return { name, data, count: references, pa: entryPa };
   });
 }

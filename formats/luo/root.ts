@@ -1,8 +1,8 @@
-import { decode, sizeOf, type Struct } from "../../src/layout/index.js";
+import { decode, type Struct, sizeOf } from "../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { bootStops, luoPanics } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
-import { child, type FdtNode, nativeU64, property, stringList } from "../fdt/index.js";
+import { child, type FdtNode, hasFdtMagic, nativeU64, property, stringList } from "../fdt/index.js";
 import { readTree } from "../tree.js";
 import { luoSer, luoSerV2 } from "./layout.js";
 
@@ -49,14 +49,11 @@ const oops = bootStops("unhandled fault");
 
 /** True if a blob has the form that some version of LUO gives its root. */
 export const looksLikeLuo = (blob: Uint8Array): boolean =>
-  isFdt(blob) || new TextDecoder("latin1").decode(blob.subarray(0, 5)) === "luo-v";
-
-const isFdt = (blob: Uint8Array): boolean =>
-  blob[0] === 0xd0 && blob[1] === 0x0d && blob[2] === 0xfe && blob[3] === 0xed;
+  hasFdtMagic(blob) || new TextDecoder("latin1").decode(blob.subarray(0, 5)) === "luo-v";
 
 /** Reads the blob of the `LUO` subtree; undefined if nothing behind it can be found. */
 export function decodeLuoRoot(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefined {
-  return isFdt(blob) ? fromFdt(ctx, blob, pa) : fromStruct(ctx, blob, pa);
+  return hasFdtMagic(blob) ? fromFdt(ctx, blob, pa) : fromStruct(ctx, blob, pa);
 }
 
 function reportVersion(ctx: Context, compatible: string, known: boolean, pa: PhysAddr): void {
@@ -110,7 +107,8 @@ function fromFdt(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefi
   const form = formOf("fdt", compatible);
   reportVersion(ctx, compatible, form !== undefined, pa);
   if (!form) return undefined;
-  const numbers = form.root === "properties" ? fromProperties(ctx, fdt.root, pa) : fromPointer(ctx, fdt.root, pa);
+  const numbers =
+    form.root === "properties" ? fromProperties(ctx, fdt.root, pa) : fromPointer(ctx, fdt.root, pa);
   return numbers && { compatible, ...numbers, sessionStorage: form.sessions, fileStorage: form.files };
 }
 
@@ -151,7 +149,13 @@ function readStruct<S extends Struct>(ctx: Context, layout: S, pa: PhysAddr) {
   return bytes && decode(layout, bytes, 0, ctx.abi);
 }
 
-function nodeOf(ctx: Context, root: FdtNode, name: string, compatible: string, pa: PhysAddr): FdtNode | undefined {
+function nodeOf(
+  ctx: Context,
+  root: FdtNode,
+  name: string,
+  compatible: string,
+  pa: PhysAddr,
+): FdtNode | undefined {
   const node = child(root, name);
   const place = { path: `${path}.${name}`, pa, expected: compatible, consequence: luoPanics("EINVAL") };
   if (!node) {
@@ -160,7 +164,10 @@ function nodeOf(ctx: Context, root: FdtNode, name: string, compatible: string, p
   }
   const found = compatibleOf(ctx, node, pa, place.path);
   if (found !== undefined && found !== compatible)
-    ctx.report("error", "compatible-mismatch", `${name} is of version "${found}"`, { ...place, actual: found });
+    ctx.report("error", "compatible-mismatch", `${name} is of version "${found}"`, {
+      ...place,
+      actual: found,
+    });
   return node;
 }
 
@@ -180,14 +187,18 @@ function u64Of(ctx: Context, node: FdtNode, name: string, pa: PhysAddr, at: stri
   const found = property(node, name);
   const value = found && nativeU64(found.value, ctx.abi);
   if (value !== undefined) return value;
-  ctx.report("error", found ? "property-bad-length" : "property-missing", `${at} has no usable "${name}" property`, {
-    path: `${at}.${name}`,
-    pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
-    length: found?.value.length ?? 0,
-    expected: "8 bytes",
-    actual: found ? `${found.value.length} bytes` : "absent",
-    consequence: luoPanics("EINVAL"),
-  });
+  ctx.report(
+    "error",
+    found ? "property-bad-length" : "property-missing",
+    `${at} has no usable "${name}" property`,
+    {
+      path: `${at}.${name}`,
+      pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
+      length: found?.value.length ?? 0,
+      expected: "8 bytes",
+      actual: found ? `${found.value.length} bytes` : "absent",
+      consequence: luoPanics("EINVAL"),
+    },
+  );
   return undefined;
 }
-

@@ -30,14 +30,23 @@ export function decodeReserveMem(ctx: Context, fdt: Fdt, pa: PhysAddr): ReserveM
     const [start, size] = ["start", "size"].map((name) => number(node, name, at));
     if (start === undefined || size === undefined) continue;
     if (start + size > 1n << 64n)
-      ctx.report("error", "reserve-mem-malformed", `region ${node.name} goes beyond 2^64`, { path: at, pa, consequence: fresh });
+      ctx.report("error", "reserve-mem-malformed", `region ${node.name} goes beyond 2^64`, {
+        path: at,
+        pa,
+        consequence: fresh,
+      });
     regions.push({ name: node.name, start: physAddr(start), size });
   }
   if (regions.length > RESERVE_MEM_MAX_ENTRIES)
-    ctx.report("warning", "reserve-mem-malformed", `${regions.length} regions, kernels have room for ${RESERVE_MEM_MAX_ENTRIES}`, {
-      path,
-      pa,
-    });
+    ctx.report(
+      "warning",
+      "reserve-mem-malformed",
+      `${regions.length} regions, kernels have room for ${RESERVE_MEM_MAX_ENTRIES}`,
+      {
+        path,
+        pa,
+      },
+    );
   return regions;
 
   function checkCompatible(node: FdtNode, wanted: string, at: string): void {

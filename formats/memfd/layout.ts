@@ -18,7 +18,11 @@ export const memfdLuoSerV2 = struct(
 );
 
 /** A folio of a memfd: `index` is its offset in the file in base pages. Its order is only in the memory map. */
-export const memfdLuoFolioSer = struct("memfd_luo_folio_ser", { pfn: bits(u64, 52), flags: bits(u64, 12), index: u64 }, source);
+export const memfdLuoFolioSer = struct(
+  "memfd_luo_folio_ser",
+  { pfn: bits(u64, 52), flags: bits(u64, 12), index: u64 },
+  source,
+);
 
 /** `flags` of a folio. */
 export const MEMFD_LUO_FOLIO_DIRTY = 1;

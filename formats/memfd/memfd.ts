@@ -8,7 +8,13 @@ import { type Context, readMemory } from "../context.js";
 import { isAtLeast, type MemfdVersion } from "../kernels.js";
 import { decodeVmalloc, vmallocBytes, vmallocPages } from "../kho/vmalloc.js";
 import { type FolioRuns, newFolioRuns, pagesOf } from "./folios.js";
-import { MEMFD_LUO_ALL_SEALS, memfdLuoFolioSer, memfdLuoSerV1, memfdLuoSerV2, seals as sealBits } from "./layout.js";
+import {
+  MEMFD_LUO_ALL_SEALS,
+  memfdLuoFolioSer,
+  memfdLuoSerV1,
+  memfdLuoSerV2,
+  seals as sealBits,
+} from "./layout.js";
 
 /** A preserved memfd. include/linux/kho/abi/memfd.h, since 6.19. */
 export interface Memfd {
@@ -28,7 +34,8 @@ export interface Memfd {
 export const memfdLayouts = { "memfd-v1": memfdLuoSerV1, "memfd-v2": memfdLuoSerV2 } as const;
 
 /** True for the name of a memfd handler that can be read. */
-export const isMemfd = (compatible: string): compatible is MemfdVersion => Object.hasOwn(memfdLayouts, compatible);
+export const isMemfd = (compatible: string): compatible is MemfdVersion =>
+  Object.hasOwn(memfdLayouts, compatible);
 
 const maxOffset = (1n << 63n) - 1n;
 
@@ -58,7 +65,12 @@ export function decodeMemfd(
   if (!bytes) return undefined;
   const owner = ctx.claims.claim(pa, 1, 0, path);
   if (owner !== undefined) {
-    ctx.report("error", "structure-reused", `the memfd's structure at ${hex(pa)} is in use already, as ${owner}`, place);
+    ctx.report(
+      "error",
+      "structure-reused",
+      `the memfd's structure at ${hex(pa)} is in use already, as ${owner}`,
+      place,
+    );
     return undefined;
   }
   const header =
@@ -131,7 +143,10 @@ function decodeFolios(
     return runs.finish();
   }
   const entry = sizeOf(memfdLuoFolioSer, abi);
-  const area = decodeVmalloc(ctx, header.folios, at, { malformed: retrieveFails("EINVAL"), oops: retrieveOops });
+  const area = decodeVmalloc(ctx, header.folios, at, {
+    malformed: retrieveFails("EINVAL"),
+    oops: retrieveOops,
+  });
   const room = Math.floor(vmallocBytes(area, abi) / entry);
   if (nrFolios > BigInt(room) && area.complete)
     ctx.report("error", "folio-count", `${nrFolios} folios do not fit into a list of ${room}`, {
@@ -169,7 +184,9 @@ function decodeFolios(
 /** Entries may come in any order, but no page of the file may be covered twice. */
 function reportOverlaps(ctx: Context, runs: FolioRuns, path: string): void {
   const { pageSize } = ctx.abi;
-  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i).sort((a, b) => runs.index[a]! - runs.index[b]!);
+  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i).sort(
+    (a, b) => runs.index[a]! - runs.index[b]!,
+  );
   for (let i = 1; i < rank.length; i++) {
     const [before, now] = [rank[i - 1]!, rank[i]!];
     if (runs.index[now]! >= runs.index[before]! + pagesOf(runs, before)) continue;
@@ -227,7 +244,9 @@ function folioChecks(ctx: Context, path: string, size: bigint) {
           entry,
           `folio ${entry} at PFN ${hex(pfn)} is not the start of a preserved block`,
           ["error", "folio-not-preserved"],
-          early && entry > 0 ? misread("retrieve", "this and every later entry is missing from the file") : eio,
+          early && entry > 0
+            ? misread("retrieve", "this and every later entry is missing from the file")
+            : eio,
           pfn,
         );
       const length = 2 ** Math.max(order, 0);

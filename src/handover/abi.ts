@@ -6,8 +6,8 @@ import { bitmapSizeOf, decodeBitmapMap, decodeChunks } from "../../formats/kho/m
 import { decodeRadixMap, radixShape } from "../../formats/kho/map-radix.js";
 import { decodeRoot } from "../../formats/kho/root.js";
 import { lookupIn } from "../../formats/kho/runs.js";
-import { type Memory, type PhysAddr, pfnOf } from "../memory/index.js";
 import { pageSizes } from "../layout/index.js";
+import { type Memory, type PhysAddr, pfnOf } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
 
 /** Everything that says, or may betray, how large the pages are. */
@@ -31,7 +31,8 @@ export interface PageSizeChoice {
   readonly arch?: "x86_64" | "aarch64";
 }
 
-const isPageSize = (size: number | bigint | undefined): boolean => pageSizes.some((known) => known === Number(size));
+const isPageSize = (size: number | bigint | undefined): boolean =>
+  pageSizes.some((known) => known === Number(size));
 
 /**
  * Nothing in a handover records the page size. In this order: what the caller says, x86, the size that was handed off
@@ -78,7 +79,9 @@ function tryAll({ memory, fdt, fdtPa }: PageSizeEvidence): number {
       ? decodeBitmapMap(ctx, mapPa, list, bitmapSizeOf(list, ctx.abi) ?? "page")
       : decodeRadixMap(ctx, mapPa, radixShape(ctx.abi));
     const lookup = lookupIn(runs);
-    const kept = [fdtPa, ...subtrees.map(({ pa }) => pa)].filter((pa) => lookup(pfnOf(pa, pageSize)).kind === "block");
+    const kept = [fdtPa, ...subtrees.map(({ pa }) => pa)].filter(
+      (pa) => lookup(pfnOf(pa, pageSize)).kind === "block",
+    );
     return { pageSize, kept: kept.length, faults };
   });
   tries.sort((a, b) => b.kept - a.kept || a.faults - b.faults || a.pageSize - b.pageSize);

@@ -19,13 +19,16 @@ const pieceSize = 1 << 20;
  * @throws KhoError `memory-absent` if a folio is not in the capture
  */
 export function* memfdContent(memory: Memory, memfd: Memfd, pageSize: number): Generator<Piece> {
-  const size = Number(memfd.size > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : memfd.size);
+  const size = Number(
+    memfd.size > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : memfd.size,
+  );
   const { folios } = memfd;
   let offset = 0;
   for (const run of ascending(folios)) {
     const start = folios.index[run]! * pageSize;
     const end = Math.min(size, start + pagesOf(folios, run) * pageSize);
-    if (start > offset && offset < size) yield { kind: "hole", offset, length: Math.min(start, size) - offset };
+    if (start > offset && offset < size)
+      yield { kind: "hole", offset, length: Math.min(start, size) - offset };
     offset = Math.max(offset, Math.min(start, size));
     const filled = (folios.flags[run]! & MEMFD_LUO_FOLIO_UPTODATE) !== 0;
     if (!filled && end > offset) yield { kind: "hole", offset, length: end - offset };
@@ -44,6 +47,7 @@ export function* memfdContent(memory: Memory, memfd: Memfd, pageSize: number): G
 function ascending(folios: FolioRuns): Iterable<number> {
   const rank = Uint32Array.from({ length: folios.length }, (_, i) => i);
   for (let i = 1; i < folios.length; i++)
-    if (folios.index[i]! < folios.index[i - 1]!) return rank.sort((a, b) => folios.index[a]! - folios.index[b]!);
+    if (folios.index[i]! < folios.index[i - 1]!)
+      return rank.sort((a, b) => folios.index[a]! - folios.index[b]!);
   return rank;
 }

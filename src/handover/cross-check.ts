@@ -1,6 +1,6 @@
 import type { Keeping } from "../../formats/claims.js";
-import type { Context } from "../../formats/context.js";
 import { misread, retrieveFails } from "../../formats/consequence.js";
+import type { Context } from "../../formats/context.js";
 import { endOf, type Lookup, lookupIn, type Runs } from "../../formats/kho/runs.js";
 import { pagesOf } from "../../formats/memfd/folios.js";
 import { addressOf, type MemoryRange, type PhysAddr } from "../memory/index.js";
@@ -55,13 +55,26 @@ function checkClaims(ctx: Context, lookup: (pfn: number) => Lookup): void {
     if (at < 0) continue;
     const place = { path, pa: addressOf(at, pageSize), length: pageSize, consequence: lostWith(path) };
     if (missing > 0)
-      ctx.report("error", "page-not-preserved", `${path} lies in memory that is not preserved${more(missing)}`, place);
+      ctx.report(
+        "error",
+        "page-not-preserved",
+        `${path} lies in memory that is not preserved${more(missing)}`,
+        place,
+      );
     else
-      ctx.report("warning", "order-mismatch", `${path} is preserved in other blocks than its reader expects${more(wrong)}`, {
-        ...place,
-        expected: `a block of order ${keeping}`,
-        actual: seen!.kind === "block" ? `a block of order ${seen!.order}` : `inside a block of order ${(seen as { order: number }).order}`,
-      });
+      ctx.report(
+        "warning",
+        "order-mismatch",
+        `${path} is preserved in other blocks than its reader expects${more(wrong)}`,
+        {
+          ...place,
+          expected: `a block of order ${keeping}`,
+          actual:
+            seen!.kind === "block"
+              ? `a block of order ${seen!.order}`
+              : `inside a block of order ${(seen as { order: number }).order}`,
+        },
+      );
   }
 }
 
@@ -72,23 +85,33 @@ const isAs = (found: Lookup, keeping: Keeping): boolean =>
 
 function lostWith(path: string): Consequence | undefined {
   if (path.includes(".folios")) return retrieveFails("EINVAL");
-  return misread(path.includes(".memfd") ? "retrieve" : "boot", "the memory may be used for something else before it is read");
+  return misread(
+    path.includes(".memfd") ? "retrieve" : "boot",
+    "the memory may be used for something else before it is read",
+  );
 }
 
 /** Runs of one order that touch are one run, so what overlaps is of two orders or of one order and misaligned. */
 function checkOverlaps(ctx: Context, runs: Runs): void {
-  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i).sort((a, b) => runs.pfn[a]! - runs.pfn[b]!);
+  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i).sort(
+    (a, b) => runs.pfn[a]! - runs.pfn[b]!,
+  );
   let end = 0;
   let owner = -1;
   for (const i of rank) {
     if (owner >= 0 && runs.pfn[i]! < end) {
       const until = Math.min(end, endOf(runs, i));
-      ctx.report("error", "block-overlap", `blocks of order ${runs.order[owner]} and ${runs.order[i]} cover the same memory`, {
-        path: "preserved.runs",
-        pa: addressOf(runs.pfn[i]!, ctx.abi.pageSize),
-        length: (until - runs.pfn[i]!) * ctx.abi.pageSize,
-        consequence: misread("boot", "accepted silently; the memory is freed twice"),
-      });
+      ctx.report(
+        "error",
+        "block-overlap",
+        `blocks of order ${runs.order[owner]} and ${runs.order[i]} cover the same memory`,
+        {
+          path: "preserved.runs",
+          pa: addressOf(runs.pfn[i]!, ctx.abi.pageSize),
+          length: (until - runs.pfn[i]!) * ctx.abi.pageSize,
+          consequence: misread("boot", "accepted silently; the memory is freed twice"),
+        },
+      );
     }
     if (endOf(runs, i) > end) {
       end = endOf(runs, i);
@@ -122,7 +145,10 @@ function checkScratch(ctx: Context, runs: Runs, scratch: readonly MemoryRange[])
         path: area.path,
         pa: addressOf(first, ctx.abi.pageSize),
         length: pages * ctx.abi.pageSize,
-        consequence: misread("boot", "accepted silently; the next kernel and its early allocations overwrite it"),
+        consequence: misread(
+          "boot",
+          "accepted silently; the next kernel and its early allocations overwrite it",
+        ),
       });
   }
 }
@@ -198,11 +224,19 @@ function checkReserveMem(ctx: Context, { reserveMem }: Pick<Handover, "reserveMe
     for (let i = 0; i < runs.length; i++)
       covered += Math.max(0, Math.min(endOf(runs, i), end) - Math.max(runs.pfn[i]!, first));
     if (covered < end - first)
-      ctx.report("error", "page-not-preserved", `${end - first - covered} pages of region ${name} are not preserved`, {
-        path: `reserve_mem.${name}`,
-        pa: start,
-        length: (end - first) * pageSize,
-        consequence: misread("boot", "the region is revived with memory that may be used for something else"),
-      });
+      ctx.report(
+        "error",
+        "page-not-preserved",
+        `${end - first - covered} pages of region ${name} are not preserved`,
+        {
+          path: `reserve_mem.${name}`,
+          pa: start,
+          length: (end - first) * pageSize,
+          consequence: misread(
+            "boot",
+            "the region is revived with memory that may be used for something else",
+          ),
+        },
+      );
   }
 }

@@ -1,9 +1,14 @@
 import { type Claim, newClaims } from "../../formats/claims.js";
-import { type Context, defaultLimits, type Limits, readMemory, reporter } from "../../formats/context.js";
 import { bootStops, khoIgnored, luoPanics, misread } from "../../formats/consequence.js";
-import type { Fdt } from "../../formats/fdt/index.js";
+import { type Context, defaultLimits, type Limits, readMemory, reporter } from "../../formats/context.js";
+import { type Fdt, hasFdtMagic } from "../../formats/fdt/index.js";
 import { kernelOf } from "../../formats/kernels.js";
-import { type BitmapSize, bitmapSizeOf, decodeBitmapMap, decodeChunks } from "../../formats/kho/map-bitmaps.js";
+import {
+  type BitmapSize,
+  bitmapSizeOf,
+  decodeBitmapMap,
+  decodeChunks,
+} from "../../formats/kho/map-bitmaps.js";
 import { decodeRadixMap, radixShape } from "../../formats/kho/map-radix.js";
 import { decodeKexecMetadata, KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
 import type { PreservedMemory } from "../../formats/kho/preserved.js";
@@ -19,17 +24,19 @@ import { decodeMemfd, isMemfd } from "../../formats/memfd/memfd.js";
 import { readTree } from "../../formats/tree.js";
 import type { Image } from "../image/image.js";
 import type { Abi } from "../layout/index.js";
-import { type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
+import { pfnOf, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
 import type { Finding } from "../report/finding.js";
 import { hex } from "../report/hex.js";
 import { choosePageSize, type PageSizeChoice } from "./abi.js";
 import { crossCheck } from "./cross-check.js";
-import { findRoot, type FoundRoot } from "./find-root.js";
+import { type FoundRoot, findRoot } from "./find-root.js";
 import type { Meta } from "./meta.js";
 import type { File, Handoff, Handover, LiveUpdate, Session, Subtree, SubtreeKind } from "./model.js";
 import { blobRef, guessRelease, type ReleaseChoice } from "./release.js";
 import { decodeSystemdMapping, SYSTEMD_MAPPING_TOKEN, SYSTEMD_SESSION } from "./systemd.js";
+import { maxBlob, treeBytes } from "./tree-bytes.js";
+import { recoverNames } from "./truncated.js";
 
 /** How to decode. Everything is optional: what is not given is found, or guessed and said to be guessed. */
 export interface DecodeOptions {
@@ -72,14 +79,18 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
   const findings: Finding[] = [...image.findings];
   const judge = reporter(findings, options.mode !== "forensic", limits.maxFindings);
   if (image.byteOrder === "big")
-    throw new KhoError("unsupported-container", "KHO exists on little-endian machines only, this memory is big-endian");
+    throw new KhoError(
+      "unsupported-container",
+      "KHO exists on little-endian machines only, this memory is big-endian",
+    );
 
   const found = findRoot(image, options, options.onProgress);
   const base = { memory: image.memory, limits, ...(options.onProgress && { progress: options.onProgress }) };
   const partial = image.kind === "debugfs" || image.kind === "fdt";
   /** Files copied from debugfs are all there is: what they point to is not missing, it was never copied. */
   const report: Context["report"] = (severity, code, message, place) => {
-    const expected = partial && (code === "memory-absent" || (truncated && derived.has(code)));
+    const expected =
+      partial && (code === "memory-absent" || code === "map-missing" || (truncated && derived.has(code)));
     if (expected) judge("info", code, message, { ...place, consequence: undefined });
     else judge(severity, code, message, place);
   };
@@ -89,16 +100,31 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
 
   // Neither page size nor release is known yet, and the tree needs neither.
   const rootBytes = readRoot(image, found.handoff);
-  const early: Context = { ...base, abi: { byteOrder: "little", pageSize: 4096 }, kernel: kernelOf("7.3"), claims: newClaims(4096), report: treeReport };
+  const early: Context = {
+    ...base,
+    abi: { byteOrder: "little", pageSize: 4096 },
+    kernel: kernelOf("7.3"),
+    claims: newClaims(4096),
+    report: treeReport,
+  };
   function treeReport(...[severity, code, message, place]: Parameters<Context["report"]>): void {
     truncated ||= code === "fdt-truncated";
     if (partial && code === "fdt-truncated")
-      judge("warning", "truncated-capture", "the copied file ends inside the tree, as debugfs makes it from 6.19 on; what follows is not shown", { ...place, consequence: undefined });
+      judge(
+        "warning",
+        "truncated-capture",
+        "the copied file ends inside the tree, as debugfs makes it from 6.19 on",
+        { ...place, consequence: undefined },
+      );
     else judge(severity, code, message, place);
   }
-  const fdt = readTree(early, rootBytes, found.handoff.fdtPa, "root", khoIgnored("EINVAL"));
-  if (!fdt) throw new KhoError("not-a-handover", `there is no tree that can be read at ${hex(found.handoff.fdtPa)}`, { pa: found.handoff.fdtPa });
+  const read = readTree(early, rootBytes, found.handoff.fdtPa, "root", khoIgnored("EINVAL"));
+  if (!read)
+    throw new KhoError("not-a-handover", `there is no tree that can be read at ${hex(found.handoff.fdtPa)}`, {
+      pa: found.handoff.fdtPa,
+    });
 
+  const fdt = truncated ? recoverNames(read) : read;
   const blobs = blobReader(image, fdt);
   const size = pageSizeOf(image, options, found, fdt);
   const abi: Abi = { byteOrder: "little", pageSize: size.pageSize };
@@ -107,11 +133,16 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
 
   const { handoff } = found;
   if (fdt.header.totalsize > abi.pageSize)
-    report("warning", "fdt-bad-layout", `the root tree has ${fdt.header.totalsize} bytes, more than the page that is handed over`, {
-      path: "root",
-      pa: handoff.fdtPa,
-      length: fdt.header.totalsize,
-    });
+    report(
+      "warning",
+      "fdt-bad-layout",
+      `the root tree has ${fdt.header.totalsize} bytes, more than the page that is handed over`,
+      {
+        path: "root",
+        pa: handoff.fdtPa,
+        length: fdt.header.totalsize,
+      },
+    );
   if (!partial) ctx.claims.claim(handoff.fdtPa, 1, 0, "root");
   const root = decodeRoot(ctx, fdt, handoff.fdtPa);
   const scratch = image.debugfs?.scratch.length
@@ -141,20 +172,33 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
 }
 
 /** What only follows from a tree that was cut. */
-const derived = new Set(["property-missing", "property-bad-length", "compatible-unknown", "subtree-bad-address", "fdt-bad-string"]);
+const derived = new Set([
+  "property-missing",
+  "property-bad-length",
+  "compatible-unknown",
+  "subtree-bad-address",
+  "fdt-bad-string",
+]);
 
 function reportAmbiguity(report: Context["report"], { candidates, handoff }: FoundRoot): void {
-  const others = candidates.filter((candidate) => candidate.usable && (candidate.record?.fdtPa ?? candidate.pa) !== handoff.fdtPa);
-  report("warning", "root-ambiguous", `the root at ${hex(handoff.fdtPa)} is one of several that are equally good`, {
-    path: "handoff",
-    pa: handoff.fdtPa,
-    expected: "one root, or --fdt",
-    actual: others.slice(0, 8).map(({ pa }) => hex(pa)).join(", "),
-  });
+  const others = candidates.filter(
+    (candidate) => candidate.usable && (candidate.record?.fdtPa ?? candidate.pa) !== handoff.fdtPa,
+  );
+  report(
+    "warning",
+    "root-ambiguous",
+    `the root at ${hex(handoff.fdtPa)} is one of several that are equally good`,
+    {
+      path: "handoff",
+      pa: handoff.fdtPa,
+      expected: "one root, or --fdt",
+      actual: others
+        .slice(0, 8)
+        .map(({ pa }) => hex(pa))
+        .join(", "),
+    },
+  );
 }
-
-/** Largest blob that is read; the largest that kernels write is a page. */
-const maxBlob = 16 << 20;
 
 /** The bytes of the root: the page that is handed over, more if the tree says so and they are there. */
 function readRoot(image: Image, { fdtPa, foundBy }: Handoff): Uint8Array {
@@ -162,18 +206,7 @@ function readRoot(image: Image, { fdtPa, foundBy }: Handoff): Uint8Array {
     if (image.debugfs?.fdt) return image.debugfs.fdt;
     throw new KhoError("not-a-handover", "the folder has no fdt file");
   }
-  return image.blob ?? blobAt(image, fdtPa);
-}
-
-/** A tree's bytes by its own totalsize, or a page where it does not tell, or what there is of it. */
-function blobAt(image: Image, pa: PhysAddr): Uint8Array {
-  const { memory } = image;
-  const head = memory.read(pa, 8);
-  const view = new DataView(head.buffer, head.byteOffset);
-  const wanted = view.getUint32(0) === 0xd00dfeed ? Math.min(view.getUint32(4), maxBlob) : 4096;
-  for (const length of [Math.max(wanted, 40), 4096, 40])
-    if (memory.has(pa, length)) return memory.read(pa, length);
-  return head;
+  return image.blob ?? treeBytes(image.memory, fdtPa);
 }
 
 interface BlobReader {
@@ -188,7 +221,7 @@ function blobReader(image: Image, fdt: Fdt): BlobReader {
       if (copied) return copied;
       const ref = blobRef(fdt, name, abi);
       if (!ref || ref.pa === 0n || !image.memory.has(physAddr(ref.pa), 8)) return undefined;
-      if (ref.size === undefined) return blobAt(image, physAddr(ref.pa));
+      if (ref.size === undefined) return treeBytes(image.memory, physAddr(ref.pa));
       const size = Number(ref.size < BigInt(maxBlob) ? ref.size : BigInt(maxBlob));
       return image.memory.has(physAddr(ref.pa), size) ? image.memory.read(physAddr(ref.pa), size) : undefined;
     },
@@ -221,7 +254,8 @@ function releaseOf(
     return {
       kernel: kernelOf(named),
       guessed: false,
-      evidence: options.release === undefined ? `the side file names ${named.slice(0, 65)}` : "named by the caller",
+      evidence:
+        options.release === undefined ? `the side file names ${named.slice(0, 65)}` : "named by the caller",
     };
   return guessRelease({
     fdt,
@@ -235,7 +269,12 @@ function releaseOf(
   });
 }
 
-function decodeMap(ctx: Context, root: Root, handoff: Handoff, choice: ReleaseChoice): PreservedMemory | undefined {
+function decodeMap(
+  ctx: Context,
+  root: Root,
+  handoff: Handoff,
+  choice: ReleaseChoice,
+): PreservedMemory | undefined {
   const { mapPa, form } = root;
   // A copied file says where the map is, but holds none of it.
   if (mapPa === 0n || ctx.memory.ranges.length === 0) return undefined;
@@ -243,16 +282,29 @@ function decodeMap(ctx: Context, root: Root, handoff: Handoff, choice: ReleaseCh
   const list = decodeChunks(ctx, mapPa);
   const size: BitmapSize = ctx.kernel.bitmap ?? bitmapSizeOf(list, ctx.abi) ?? "page";
   if (choice.bitmapUndecided)
-    ctx.report("info", "bitmap-size-guessed", "nothing decides how large the bitmaps are; read as pages, --release 6.17 reads them as 512 bytes", {
-      path: "preserved",
-      pa: mapPa,
-    });
+    ctx.report(
+      "info",
+      "bitmap-size-guessed",
+      "nothing decides how large the bitmaps are; read as pages, --release 6.17 reads them as 512 bytes",
+      {
+        path: "preserved",
+        pa: mapPa,
+      },
+    );
   if (size === "page" && bitmapSizeOf(list, ctx.abi) === 512)
-    ctx.report("error", "map-bad-bitmap", `the bitmaps can only be of 512 bytes, Linux ${ctx.kernel.release} reads them as pages`, {
-      path: "preserved",
-      pa: mapPa,
-      consequence: misread("boot", "accepted and misread: the version string is the same, the bitmaps are not"),
-    });
+    ctx.report(
+      "error",
+      "map-bad-bitmap",
+      `the bitmaps can only be of 512 bytes, Linux ${ctx.kernel.release} reads them as pages`,
+      {
+        path: "preserved",
+        pa: mapPa,
+        consequence: misread(
+          "boot",
+          "accepted and misread: the version string is the same, the bitmaps are not",
+        ),
+      },
+    );
   return decodeBitmapMap(ctx, mapPa, list, size);
 }
 
@@ -272,7 +324,13 @@ function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemor
   return decodeRadixMap(ctx, root.mapPa, shape);
 }
 
-function decodeSubtrees(ctx: Context, image: Image, root: Root, blobs: BlobReader, complete: boolean): Subtree[] {
+function decodeSubtrees(
+  ctx: Context,
+  image: Image,
+  root: Root,
+  blobs: BlobReader,
+  complete: boolean,
+): Subtree[] {
   const subtrees = root.subtrees.map((ref) => decodeSubtree(ctx, image, ref, blobs));
   // A cut tree may lack the nodes of blobs that were copied.
   const listed = new Set(subtrees.map(({ name }) => name));
@@ -311,12 +369,18 @@ function decodeSubtree(ctx: Context, image: Image, ref: SubtreeRef, blobs: BlobR
   const length = ref.size === undefined ? 8 : Math.max(Number(ref.size), 1);
   const oops = knownSubtrees.has(name) ? bootStops("unhandled fault") : undefined;
   if (!readMemory(ctx, pa, length, path, oops)) return lost;
-  const blob = ref.size === undefined ? blobAt(image, pa) : (blobs.blobOf(name, ctx.abi) ?? readMemory(ctx, pa, length, path));
+  const blob =
+    ref.size === undefined
+      ? treeBytes(image.memory, pa)
+      : (blobs.blobOf(name, ctx.abi) ?? readMemory(ctx, pa, length, path));
   if (!blob) return lost;
   const pages = Math.ceil(Math.max(blob.length, 1) / ctx.abi.pageSize);
   const owner = ctx.claims.claim(pa, pages, pages === 1 && singlePages.has(name) ? 0 : "any-order", path);
   if (owner !== undefined)
-    ctx.report("error", "structure-reused", `the blob of ${name} is in use already, as ${owner}`, { path, pa });
+    ctx.report("error", "structure-reused", `the blob of ${name} is in use already, as ${owner}`, {
+      path,
+      pa,
+    });
   return { name, pa, size: ref.size ?? BigInt(blob.length), kind: kindOf(name, blob), blob };
 }
 
@@ -326,7 +390,7 @@ const knownSubtrees = new Set([LUO_KHO_ENTRY_NAME, KHO_METADATA_NODE_NAME, MEMBL
 const singlePages = new Set([LUO_KHO_ENTRY_NAME, KHO_METADATA_NODE_NAME, MEMBLOCK_KHO_FDT]);
 
 function kindOf(name: string, blob: Uint8Array): SubtreeKind {
-  if (blob[0] === 0xd0 && blob[1] === 0x0d && blob[2] === 0xfe && blob[3] === 0xed) return "fdt";
+  if (hasFdtMagic(blob)) return "fdt";
   if (name === LUO_KHO_ENTRY_NAME && looksLikeLuo(blob)) return "luo_ser";
   if (name === KHO_METADATA_NODE_NAME) return "kho_kexec_metadata";
   return "unknown";
@@ -345,7 +409,8 @@ function decodeParts(
     const subtree = subtrees.find((candidate) => candidate.name === name);
     return subtree?.blob && (subtree as Required<Subtree>);
   };
-  const tree = ({ blob, pa, name }: Required<Subtree>): Fdt | undefined => readTree(ctx, blob, pa, `subtrees.${name}`, subtreeLost(name));
+  const tree = ({ blob, pa, name }: Required<Subtree>): Fdt | undefined =>
+    readTree(ctx, blob, pa, `subtrees.${name}`, subtreeLost(name));
 
   const metadata = withBlob(KHO_METADATA_NODE_NAME);
   const kexecMetadata = metadata && decodeKexecMetadata(ctx, metadata.blob, metadata.pa);
@@ -371,16 +436,24 @@ function decodeLiveUpdate(
   preserved: PreservedMemory | undefined,
 ): LiveUpdate | undefined {
   if (image.debugfs && !looksLikeLuo(blob)) {
-    ctx.report("info", "stale-blob", "the copy of LUO is not live update state: from 7.2 on in/sub_fdts/LUO shows a page that was freed", {
-      path: "luo",
-      pa,
-    });
+    ctx.report(
+      "info",
+      "stale-blob",
+      "the copy of LUO is not live update state: from 7.2 on in/sub_fdts/LUO shows a page that was freed",
+      {
+        path: "luo",
+        pa,
+      },
+    );
     return undefined;
   }
   const luo = decodeLuo(ctx, blob, pa);
   if (!luo) return undefined;
   const orderOf = preserved ? orderIn(preserved.runs) : () => -1;
-  return { ...luo, sessions: luo.sessions.map((session, s) => withPayloads(ctx, image, session, s, orderOf)) };
+  return {
+    ...luo,
+    sessions: luo.sessions.map((session, s) => withPayloads(ctx, image, session, s, orderOf)),
+  };
 }
 
 function withPayloads(
@@ -397,9 +470,10 @@ function withPayloads(
     ctx.progress?.("files", f + 1, session.files.length);
     return memfd ? { ...file, memfd } : file;
   });
-  const mapping = session.name === SYSTEMD_SESSION ? files.find(({ token }) => token === SYSTEMD_MAPPING_TOKEN)?.memfd : undefined;
+  const mapping =
+    session.name === SYSTEMD_SESSION
+      ? files.find(({ token }) => token === SYSTEMD_MAPPING_TOKEN)?.memfd
+      : undefined;
   const systemd = mapping && decodeSystemdMapping(ctx, image.memory, mapping, `luo.sessions[${s}]`);
   return { ...session, files, ...(systemd && { systemd }) };
 }
-
-

@@ -1,5 +1,11 @@
-import { FDT_MAGIC } from "../../formats/fdt/index.js";
-import { bootParamsSize, followSetupData, type HandoffRecord, handoffOfNode, setupDataHead } from "../../formats/kho/handoff.js";
+import { hasFdtMagic } from "../../formats/fdt/index.js";
+import {
+  bootParamsSize,
+  followSetupData,
+  type HandoffRecord,
+  handoffOfNode,
+  setupDataHead,
+} from "../../formats/kho/handoff.js";
 import type { Image } from "../image/image.js";
 import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
@@ -43,7 +49,12 @@ export function findRoot(
 ): FoundRoot {
   const { memory } = image;
   const { fdt, handoff, meta } = hints;
-  const found = (result: Handoff): FoundRoot => ({ handoff: result, candidates: [], ambiguous: false, notes: [] });
+  const found = (result: Handoff): FoundRoot => ({
+    handoff: result,
+    candidates: [],
+    ambiguous: false,
+    notes: [],
+  });
   const notes: string[] = [];
 
   if (handoff !== undefined) {
@@ -66,9 +77,23 @@ export function findRoot(
       return { ...found(handoffFrom(argumentRecord(meta.fdtPhys, meta), "argument")), notes };
   }
   if (image.debugfs)
-    return found({ foundBy: "debugfs", recordPa: none, fdtPa: none, fdtSize: 0n, scratchPa: none, scratchSize: 0n });
+    return found({
+      foundBy: "debugfs",
+      recordPa: none,
+      fdtPa: none,
+      fdtSize: 0n,
+      scratchPa: none,
+      scratchSize: 0n,
+    });
   if (image.blob)
-    return found({ foundBy: "argument", recordPa: none, fdtPa: none, fdtSize: 0n, scratchPa: none, scratchSize: 0n });
+    return found({
+      foundBy: "argument",
+      recordPa: none,
+      fdtPa: none,
+      fdtSize: 0n,
+      scratchPa: none,
+      scratchSize: 0n,
+    });
 
   const candidates = scan(memory, (done, total) => progress?.("looking for the root", done, total));
   const best = candidates.find((candidate) => candidate.usable);
@@ -99,8 +124,8 @@ const handoffFrom = (record: HandoffRecord, foundBy: FoundBy): Handoff => ({ fou
 /** The record that an address leads to, whichever of the four things is there. */
 function followHandoff(memory: Memory, pa: PhysAddr): { record: HandoffRecord; by: FoundBy } {
   const page = memory.has(pa, bootParamsSize) ? memory.read(pa, bootParamsSize) : memory.read(pa, 16);
-  if (new DataView(page.buffer, page.byteOffset).getUint32(0) === FDT_MAGIC) {
-    const tree = judgeTree(memory, pa, page);
+  if (hasFdtMagic(page)) {
+    const tree = judgeTree(memory, pa);
     if (tree?.record) return { record: tree.record, by: "chosen" };
     throw new KhoError("handoff-malformed", `the tree at ${hex(pa)} has no hand-off in /chosen`, { pa });
   }
@@ -115,6 +140,13 @@ function followHandoff(memory: Memory, pa: PhysAddr): { record: HandoffRecord; b
   throw new KhoError(
     "handoff-malformed",
     `the setup_data list at ${hex(head)} has ${nodes.length} nodes and no hand-off record${ended === "absent" ? "; it leaves the capture" : ""}`,
-    { pa: head, expected: "a node of type 10", actual: nodes.map(({ type }) => type).slice(0, 16).join(", ") },
+    {
+      pa: head,
+      expected: "a node of type 10",
+      actual: nodes
+        .map(({ type }) => type)
+        .slice(0, 16)
+        .join(", "),
+    },
   );
 }

@@ -1,6 +1,6 @@
 export { memfdContent, type Piece } from "./content.js";
 export { type Decoded, type DecodeOptions, decodeHandover } from "./decode.js";
-export { parseMeta, type Meta } from "./meta.js";
+export { type Meta, parseMeta } from "./meta.js";
 export type { File, FoundBy, Handoff, Handover, LiveUpdate, Session, Subtree, SubtreeKind } from "./model.js";
 export { type Candidate, scan } from "./scan.js";
 export type { FdStoreEntry, SystemdMapping } from "./systemd.js";

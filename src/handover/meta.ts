@@ -17,7 +17,14 @@ export interface Meta {
   readonly pageSize?: number;
 }
 
-const addresses = ["fdtPhys", "fdtSize", "scratchPhys", "scratchSize", "setupDataHead", "setupDataPhys"] as const;
+const addresses = [
+  "fdtPhys",
+  "fdtSize",
+  "scratchPhys",
+  "scratchSize",
+  "setupDataHead",
+  "setupDataPhys",
+] as const;
 const architectures: Record<string, Meta["arch"]> = {
   x86_64: "x86_64",
   amd64: "x86_64",

@@ -1,4 +1,4 @@
-import { type Fdt, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
+import { type Fdt, fdtAbi, fdtHeader, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
 import { findKernel, type Kernel, kernelOf } from "../../formats/kernels.js";
 import { khoKexecMetadata, khoVmalloc } from "../../formats/kho/layout.js";
 import { KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
@@ -57,20 +57,19 @@ export function guessRelease(evidence: Evidence): ReleaseChoice {
       ? choice("7.0", "kho-v1 with live update and a luo-flb node is of 7.0")
       : choice("6.19", "kho-v1 with live update and no luo-flb node is of 6.19");
   }
-  // 6.19 edits its tree in place, which moves the reserve map against the header; earlier ones write it in one go.
-  if (fdt.root.children.length > 0 && fdt.header.off_mem_rsvmap === sizeOfHeader)
+  // 6.19 edits its tree in place, which moves the reserve map up to the header; earlier ones write it in one go.
+  if (fdt.root.children.length > 0 && fdt.header.off_mem_rsvmap === sizeOf(fdtHeader, fdtAbi))
     return choice("6.19", "kho-v1 in a tree that was edited in place is of 6.19 and 7.0");
-  if (evidence.bitmapSize() === 512) return choice("6.17", "the bitmaps can only be of 512 bytes: 6.16 to 6.17.8");
+  if (evidence.bitmapSize() === 512)
+    return choice("6.17", "the bitmaps can only be of 512 bytes: 6.16 to 6.17.8");
   const test = evidence.blobOf(KHO_TEST_FDT);
-  if (test && holdsVmalloc(quietly(test), abi)) return choice("6.18", "the test module hands over a vmalloc area, since 6.18");
+  if (test && holdsVmalloc(quietly(test), abi))
+    return choice("6.18", "the test module hands over a vmalloc area, since 6.18");
   return {
     ...choice("6.18", "kho-v1 without live update is of 6.16 to 6.18; page-sized bitmaps fit, since 6.17.9"),
     bitmapUndecided: true,
   };
 }
-
-/** Where a tree that libfdt opened and packed has its reserve map: right behind the header. */
-const sizeOfHeader = 40;
 
 function quietly(blob: Uint8Array): Fdt | undefined {
   try {
@@ -87,12 +86,19 @@ function holdsVmalloc(tree: Fdt | undefined, abi: Abi): boolean {
   const info = data && property(data, "folios_info");
   const count = data && property(data, "nr_folios");
   if (!info || info.value.length !== sizeOf(khoVmalloc, abi) || count?.value.length !== 4) return false;
-  const nrFolios = new DataView(count.value.buffer, count.value.byteOffset).getUint32(0, abi.byteOrder === "little");
+  const nrFolios = new DataView(count.value.buffer, count.value.byteOffset).getUint32(
+    0,
+    abi.byteOrder === "little",
+  );
   return nrFolios * 8 !== info.value.length;
 }
 
 /** Address of a subtree's blob in a root tree of any version, with its size where recorded. */
-export function blobRef(fdt: Fdt, name: string, abi: Abi): { pa: bigint; size: bigint | undefined } | undefined {
+export function blobRef(
+  fdt: Fdt,
+  name: string,
+  abi: Abi,
+): { pa: bigint; size: bigint | undefined } | undefined {
   const node = fdt.root.children.find((candidate) => candidate.name === name);
   const version = knownVersion(rootVersions(fdt));
   if (!node || !version) return undefined;

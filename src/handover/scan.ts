@@ -1,4 +1,4 @@
-import { nativeU64, property, readFdt } from "../../formats/fdt/index.js";
+import { FDT_MAGIC, fdtAbi, fdtHeader, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
 import {
   bootParamsSize,
   followSetupData,
@@ -8,12 +8,19 @@ import {
   setupDataHead,
   x86Abi,
 } from "../../formats/kho/handoff.js";
-import { BOOT_PARAMS_MAGIC, bootParams, khoData, SETUP_KEXEC_KHO, setupData } from "../../formats/kho/layout.js";
+import {
+  BOOT_PARAMS_MAGIC,
+  bootParams,
+  khoData,
+  SETUP_KEXEC_KHO,
+  setupData,
+} from "../../formats/kho/layout.js";
 import { knownVersion, PROP_PRESERVED_MEMORY_MAP, rootVersions } from "../../formats/kho/root.js";
 import { offsetOf, sizeOf } from "../layout/index.js";
 import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
+import { treeBytes } from "./tree-bytes.js";
 
 /** Something at a page start, or a record in a page, that could be the beginning of a handover. */
 export interface Candidate {
@@ -34,6 +41,7 @@ const stride = 1 << 20;
 /** Candidates that are kept: hostile memory can look like a million roots. */
 const maxCandidates = 1000;
 const scanPage = 4096;
+const headerSize = sizeOf(fdtHeader, fdtAbi);
 const magicAt = offsetOf(bootParams, "header", x86Abi);
 
 /**
@@ -60,7 +68,8 @@ function readable(memory: Memory, pa: PhysAddr, length: number): Uint8Array {
   try {
     return memory.read(pa, length);
   } catch (error) {
-    if (!isKhoError(error, "memory-absent") || error.pa === undefined || error.pa <= pa) return new Uint8Array(0);
+    if (!isKhoError(error, "memory-absent") || error.pa === undefined || error.pa <= pa)
+      return new Uint8Array(0);
     return memory.read(pa, Number(error.pa - pa));
   }
 }
@@ -71,10 +80,11 @@ function scanBytes(memory: Memory, bytes: Uint8Array, base: PhysAddr, found: Can
     if (candidate && found.length < maxCandidates) found.push(candidate);
   };
   const firstPage = Number((BigInt(scanPage) - (base % BigInt(scanPage))) % BigInt(scanPage));
-  for (let at = firstPage; at + 40 <= bytes.length; at += scanPage) {
+  for (let at = firstPage; at + headerSize <= bytes.length; at += scanPage) {
     const pa = physAddr(base + BigInt(at));
-    if (view.getUint32(at) === 0xd00dfeed) push(judgeTree(memory, pa, bytes.subarray(at)));
-    if (at + bootParamsSize > bytes.length || view.getUint32(at + magicAt, true) !== BOOT_PARAMS_MAGIC) continue;
+    if (view.getUint32(at) === FDT_MAGIC) push(judgeTree(memory, pa));
+    if (at + bootParamsSize > bytes.length || view.getUint32(at + magicAt, true) !== BOOT_PARAMS_MAGIC)
+      continue;
     const head = setupDataHead(bytes.subarray(at, at + bootParamsSize));
     if (head !== undefined) push(judgeBootParams(memory, pa, head));
   }
@@ -90,13 +100,15 @@ function scanBytes(memory: Memory, bytes: Uint8Array, base: PhysAddr, found: Can
 }
 
 /** A root tree, or a device tree that leads to one; undefined for any other tree. */
-export function judgeTree(memory: Memory, pa: PhysAddr, bytes: Uint8Array): Candidate | undefined {
+export function judgeTree(memory: Memory, pa: PhysAddr): Candidate | undefined {
   const bad = (verdict: string): Candidate => ({ pa, kind: "root", verdict, usable: false, score: 0 });
-  const totalsize = bytes.length >= 8 ? new DataView(bytes.buffer, bytes.byteOffset).getUint32(4) : 0;
-  const blob = totalsize > bytes.length && totalsize <= 2 << 20 && memory.has(pa, totalsize) ? memory.read(pa, totalsize) : bytes;
   try {
     const faults: string[] = [];
-    const fdt = readFdt(blob, { lenient: true, report: ({ message }) => faults.push(message), maxNodes: 100_000 });
+    const fdt = readFdt(treeBytes(memory, pa), {
+      lenient: true,
+      report: ({ message }) => faults.push(message),
+      maxNodes: 100_000,
+    });
     const versions = rootVersions(fdt);
     const record = handoffOfChosen(fdt);
     if (record) {
@@ -108,7 +120,9 @@ export function judgeTree(memory: Memory, pa: PhysAddr, bytes: Uint8Array): Cand
     if (version === undefined) {
       const chosen = fdt.root.children.some((node) => node.name === "chosen");
       if (faults.length > 0 && versions.length === 0) return bad(`a damaged tree: ${faults[0]}`);
-      return chosen ? { ...bad("a machine's device tree without a hand-off"), kind: "device-tree" } : undefined;
+      return chosen
+        ? { ...bad("a machine's device tree without a hand-off"), kind: "device-tree" }
+        : undefined;
     }
     if (faults.length > 0) return { ...bad(`${version}, damaged: ${faults[0]}`), usable: true, score: 1 };
     const map = property(fdt.root, PROP_PRESERVED_MEMORY_MAP);
@@ -140,7 +154,8 @@ function judgeRecord(memory: Memory, pa: PhysAddr): Candidate | undefined {
   const node = followSetupData(memory, pa).nodes[0];
   const record = node && handoffOfNode(memory, node);
   // Chance finds: the tree is page aligned and exactly a page is handed off, whole areas of 16 bytes.
-  if (!record || record.fdtPa % 4096n !== 0n || record.fdtPa === 0n || record.scratchSize % 16n !== 0n) return undefined;
+  if (!record || record.fdtPa % 4096n !== 0n || record.fdtPa === 0n || record.scratchSize % 16n !== 0n)
+    return undefined;
   return judgedRecord(memory, pa, "setup_data", record);
 }
 
@@ -154,9 +169,14 @@ function judgeBootParams(memory: Memory, pa: PhysAddr, head: PhysAddr): Candidat
   return { pa, kind: "boot_params", verdict, usable: false, score: 0 };
 }
 
-function judgedRecord(memory: Memory, pa: PhysAddr, kind: Candidate["kind"], record: HandoffRecord): Candidate {
-  const there = memory.has(record.fdtPa, 40);
-  const tree = there ? judgeTree(memory, record.fdtPa, readable(memory, record.fdtPa, 4096)) : undefined;
+function judgedRecord(
+  memory: Memory,
+  pa: PhysAddr,
+  kind: Candidate["kind"],
+  record: HandoffRecord,
+): Candidate {
+  const there = memory.has(record.fdtPa, headerSize);
+  const tree = there ? judgeTree(memory, record.fdtPa) : undefined;
   const usable = tree?.kind === "root" && tree.usable;
   const verdict = `${kind === "boot_params" ? "an x86 zero page that leads to a" : "a"} hand-off record for a root at ${hex(record.fdtPa)}${usable ? "" : there ? ", where there is no root" : ", which is not in the capture"}`;
   return { pa, kind, verdict, usable, record, score: tree?.score ?? 0 };
@@ -170,7 +190,7 @@ function ranked(memory: Memory, found: Candidate[]): Candidate[] {
   const weight = (candidate: Candidate): number => {
     if (!candidate.usable) return -1;
     const root = candidate.record?.fdtPa ?? candidate.pa;
-    const base = candidate.record ? (judgeTree(memory, root, readable(memory, root, 4096))?.score ?? 0) : candidate.score;
+    const base = candidate.record ? (judgeTree(memory, root)?.score ?? 0) : candidate.score;
     return base + (handedOff.has(root) ? 1000 : 0) + (candidate.record ? 500 : 0);
   };
   const weights = new Map(found.map((candidate) => [candidate, weight(candidate)]));
@@ -184,5 +204,7 @@ export function isAmbiguous(candidates: readonly Candidate[]): boolean {
   const [best] = usable;
   if (!best) return false;
   const rivals = usable.filter((candidate) => rootOf(candidate) !== rootOf(best));
-  return rivals.some((rival) => (rival.record !== undefined) === (best.record !== undefined) && rival.score >= best.score);
+  return rivals.some(
+    (rival) => (rival.record !== undefined) === (best.record !== undefined) && rival.score >= best.score,
+  );
 }

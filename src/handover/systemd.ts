@@ -1,6 +1,6 @@
+import type { Context } from "../../formats/context.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import { type Memory, physAddr } from "../memory/index.js";
-import type { Context } from "../../formats/context.js";
 import { isKhoError } from "../report/error.js";
 import { memfdContent } from "./content.js";
 
@@ -37,8 +37,12 @@ export function decodeSystemdMapping(
   path: string,
 ): SystemdMapping | undefined {
   const ignored = (why: string): undefined => {
-    const pa = memfd.folios.length > 0 ? physAddr(BigInt(memfd.folios.pfn[0]!) * BigInt(ctx.abi.pageSize)) : 0n;
-    ctx.report("info", "systemd-mapping", `the systemd session's mapping cannot be read: ${why}`, { path, pa });
+    const pa =
+      memfd.folios.length > 0 ? physAddr(BigInt(memfd.folios.pfn[0]!) * BigInt(ctx.abi.pageSize)) : 0n;
+    ctx.report("info", "systemd-mapping", `the systemd session's mapping cannot be read: ${why}`, {
+      path,
+      pa,
+    });
     return undefined;
   };
   if (memfd.size > BigInt(maxMapping)) return ignored(`${memfd.size} bytes are too many`);
@@ -67,7 +71,9 @@ function mappingOf(json: unknown): SystemdMapping | undefined {
   return {
     version: json.version,
     ...(typeof kexecs === "number" && { kexecsCount: kexecs }),
-    units: isObject(json.units) ? unitsOf(json.units, (unit) => (isObject(unit) ? unit.fdstore : undefined)) : [],
+    units: isObject(json.units)
+      ? unitsOf(json.units, (unit) => (isObject(unit) ? unit.fdstore : undefined))
+      : [],
   };
 }
 

@@ -60,7 +60,12 @@ describe.each(fixtures)("$name", ({ core, meta, truth, folder }) => {
     }));
     const found = (handover.luo?.sessions ?? []).map(({ name, files }) => ({
       name,
-      files: files.map(({ token, memfd }) => ({ token, size: memfd?.size, pos: memfd?.pos, seals: memfd?.seals })),
+      files: files.map(({ token, memfd }) => ({
+        token,
+        size: memfd?.size,
+        pos: memfd?.pos,
+        seals: memfd?.seals,
+      })),
     }));
     expect(found).toEqual(wanted);
   });
@@ -69,7 +74,8 @@ describe.each(fixtures)("$name", ({ core, meta, truth, folder }) => {
     for (const [s, session] of (truth.sessions ?? []).entries())
       for (const [f, file] of session.files.entries()) {
         const wanted = new Map<number, number>();
-        for (const [page, pfn, count] of file.pageRuns) for (let i = 0; i < count; i++) wanted.set(page + i, pfn + i);
+        for (const [page, pfn, count] of file.pageRuns)
+          for (let i = 0; i < count; i++) wanted.set(page + i, pfn + i);
         expect(pageMap(handover.luo!.sessions[s]!.files[f]!.memfd!, handover.pageSize)).toEqual(wanted);
       }
   });
@@ -78,7 +84,10 @@ describe.each(fixtures)("$name", ({ core, meta, truth, folder }) => {
     for (const [s, session] of (truth.sessions ?? []).entries())
       for (const [f, file] of session.files.entries()) {
         const bytes = content(image.memory, handover.luo!.sessions[s]!.files[f]!.memfd!, handover.pageSize);
-        expect(Buffer.compare(bytes, expectedContent(file, handover.pageSize)), `${session.name} ${file.token}`).toBe(0);
+        expect(
+          Buffer.compare(bytes, expectedContent(file, handover.pageSize)),
+          `${session.name} ${file.token}`,
+        ).toBe(0);
       }
   });
 

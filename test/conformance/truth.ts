@@ -18,7 +18,12 @@ export interface TruthFile {
   readonly pos: number;
   /** [page of the file, PFN, count] */
   readonly pageRuns: readonly (readonly [number, number, number])[];
-  readonly ranges: readonly { readonly kind: "w" | "f"; readonly index: number; readonly count: number; readonly words: number }[];
+  readonly ranges: readonly {
+    readonly kind: "w" | "f";
+    readonly index: number;
+    readonly count: number;
+    readonly words: number;
+  }[];
   readonly observedBefore: { readonly seals: string };
 }
 
@@ -50,7 +55,11 @@ const mask = (1n << 64n) - 1n;
 /** Word `word` of page `page` of the file with `token`, by the formula that truth.json states. */
 function patternWord(token: bigint, page: bigint, word: bigint): bigint {
   let z =
-    (token * 0x9e3779b97f4a7c15n + page * 0xc2b2ae3d27d4eb4fn + word * 0x165667b19e3779f9n + 0x2545f4914f6cdd1dn) & mask;
+    (token * 0x9e3779b97f4a7c15n +
+      page * 0xc2b2ae3d27d4eb4fn +
+      word * 0x165667b19e3779f9n +
+      0x2545f4914f6cdd1dn) &
+    mask;
   z = ((z ^ (z >> 30n)) * 0xbf58476d1ce4e5b9n) & mask;
   z = ((z ^ (z >> 27n)) * 0x94d049bb133111ebn) & mask;
   return z ^ (z >> 31n);
@@ -65,7 +74,11 @@ export function expectedContent(file: TruthFile, pageSize: number): Uint8Array {
     if (kind !== "w") continue;
     for (let page = index; page < Math.min(index + count, pages); page++)
       for (let word = 0; word < words; word++)
-        view.setBigUint64(page * pageSize + word * 8, patternWord(BigInt(file.token), BigInt(page), BigInt(word)), true);
+        view.setBigUint64(
+          page * pageSize + word * 8,
+          patternWord(BigInt(file.token), BigInt(page), BigInt(word)),
+          true,
+        );
   }
   return bytes.subarray(0, file.size);
 }

@@ -10,7 +10,9 @@ interface AbiFile {
   readonly arch: string;
   readonly pageSize: number;
   readonly missing: readonly string[];
-  readonly structs: Readonly<Record<string, { readonly size: number; readonly members: readonly AbiMember[] }>>;
+  readonly structs: Readonly<
+    Record<string, { readonly size: number; readonly members: readonly AbiMember[] }>
+  >;
 }
 interface AbiMember {
   readonly name: string;
@@ -50,8 +52,11 @@ describe.each(files)("$file", ({ kernelRelease, arch, pageSize, missing, structs
 
   it("has no handed-over structure that is not described", () => {
     // Unions and globals of the kernel itself, user-space calls, and the page tables of the IOMMU are not handed over.
-    const others = /^(liveupdate_|boot_e820_entry$|kho_page_info$|kho_radix_tree$|kho_mem_phys$|root_entry$|context_entry$|dev_table_entry$|dma_pte$)/;
+    const others =
+      /^(liveupdate_|boot_e820_entry$|kho_page_info$|kho_radix_tree$|kho_mem_phys$|root_entry$|context_entry$|dev_table_entry$|dma_pte$)/;
     const known = new Set(layouts.map(({ name }) => name));
-    expect(Object.keys(structs).filter((name) => !known.has(name) && !others.test(name) && !elsewhere(name))).toEqual([]);
+    expect(
+      Object.keys(structs).filter((name) => !known.has(name) && !others.test(name) && !elsewhere(name)),
+    ).toEqual([]);
   });
 });

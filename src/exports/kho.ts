@@ -1,0 +1,101 @@
+/**
+ * KHO itself: the hand-off record, the root tree, scratch areas, the memory map in its three forms, and the containers
+ * that its users share (vmalloc areas, block lists). Every structure as a layout, every reader on its own.
+ *
+ * A reader takes a {@link Context}: the memory, the page size and byte order, whose rules to judge by, and where to
+ * report. {@link reporter} and {@link newClaims} make its parts.
+ * @module
+ */
+export { type Claim, type Claims, type Keeping, newClaims } from "../../formats/claims.js";
+export { type Context, defaultLimits, type Limits, type Place, reporter } from "../../formats/context.js";
+export {
+  type Block,
+  type BlockConsequences,
+  blockCapacity,
+  decodeBlocks,
+  KHO_MAX_BLOCKS,
+} from "../../formats/kho/blocks.js";
+export {
+  bootParamsSize,
+  followSetupData,
+  type HandoffRecord,
+  handoffOfChosen,
+  handoffOfNode,
+  type SetupDataNode,
+  setupDataHead,
+  x86Abi,
+} from "../../formats/kho/handoff.js";
+export {
+  BOOT_PARAMS_MAGIC,
+  bootParams,
+  khoBlockHeaderSer,
+  khoData,
+  khoKexecMetadata,
+  khoMemPhysBits,
+  khoMemPhysBits512,
+  khoRadixLeaf,
+  khoRadixNode,
+  khoScratch,
+  khoserMemBitmapPtr,
+  khoserMemChunk,
+  khoserMemChunkHdr,
+  khoVmalloc,
+  khoVmallocChunk,
+  khoVmallocHdr,
+  SETUP_KEXEC_KHO,
+  setupData,
+} from "../../formats/kho/layout.js";
+export {
+  type BitmapSize,
+  bitmapSizeOf,
+  type ChunkList,
+  decodeBitmapMap,
+  decodeChunks,
+} from "../../formats/kho/map-bitmaps.js";
+export {
+  decodeRadixMap,
+  type RadixShape,
+  radixBlock,
+  radixKey,
+  radixPath,
+  radixShape,
+} from "../../formats/kho/map-radix.js";
+export {
+  decodeKexecMetadata,
+  type KexecMetadata,
+  KHO_KEXEC_METADATA_VERSION,
+  KHO_METADATA_NODE_NAME,
+} from "../../formats/kho/metadata.js";
+export {
+  type MapKind,
+  type OrderCount,
+  orderCounts,
+  type PreservedMemory,
+  preservedBytes,
+} from "../../formats/kho/preserved.js";
+export {
+  decodeRoot,
+  knownVersion,
+  PROP_PRESERVED_MEMORY_MAP,
+  type Root,
+  type RootForm,
+  rootForms,
+  rootVersions,
+  type SubtreeRef,
+} from "../../formats/kho/root.js";
+export { endOf, type Lookup, lookupIn, orderIn, type Runs } from "../../formats/kho/runs.js";
+export { decodeScratch } from "../../formats/kho/scratch.js";
+export {
+  decodeKhoTest,
+  KHO_TEST_COMPAT,
+  KHO_TEST_FDT,
+  KHO_TEST_MAGIC,
+  type KhoTest,
+} from "../../formats/kho/test-module.js";
+export {
+  decodeVmalloc,
+  type VmallocArea,
+  type VmallocConsequences,
+  vmallocBytes,
+  vmallocPages,
+} from "../../formats/kho/vmalloc.js";

@@ -1,0 +1,13 @@
+/**
+ * The `memblock` subtree: areas reserved by name with `reserve_mem=`. A reader takes the context that `kho/kho` makes.
+ * @module
+ */
+export type { Context } from "../../formats/context.js";
+export {
+  decodeReserveMem,
+  MEMBLOCK_KHO_FDT,
+  MEMBLOCK_KHO_NODE_COMPATIBLE,
+  RESERVE_MEM_KHO_NODE_COMPATIBLE,
+  RESERVE_MEM_MAX_ENTRIES,
+  type ReserveMem,
+} from "../../formats/memblock/memblock.js";

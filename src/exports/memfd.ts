@@ -1,0 +1,17 @@
+/**
+ * Preserved memfds, `memfd-v1` and `memfd-v2`: the header and the folio list. A reader takes the context that
+ * `kho/kho` makes.
+ * @module
+ */
+export type { Context } from "../../formats/context.js";
+export { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
+export {
+  MEMFD_LUO_ALL_SEALS,
+  MEMFD_LUO_FOLIO_DIRTY,
+  MEMFD_LUO_FOLIO_UPTODATE,
+  memfdLuoFolioSer,
+  memfdLuoSerV1,
+  memfdLuoSerV2,
+  seals,
+} from "../../formats/memfd/layout.js";
+export { decodeMemfd, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";
