@@ -16,6 +16,8 @@ interface Layer {
   readonly types?: readonly string[];
   /** Packages, and `node:` for all that Node brings. */
   readonly packages?: readonly string[];
+  /** Files that are no code. */
+  readonly data?: readonly string[];
 }
 
 const formatsAndBelow = ["report", "address", "memory", "layout", "formats"];
@@ -68,6 +70,7 @@ const layers: readonly Layer[] = [
     paths: ["src/cli"],
     imports: [...library, "image on Node", "interchange", "generated", "entries", "entries for Node"],
     packages: ["node:", "commander"],
+    data: ["package.json"],
   },
 ];
 
@@ -137,6 +140,7 @@ function faultOf(layer: Layer, { from, line, specifier, typeOnly }: Import): str
     return layer.packages?.includes(name) ? undefined : `${at}: ${layer.name} may not use it`;
   }
   const target = targetOf(from, specifier);
+  if (layer.data?.includes(target)) return undefined;
   const other = layerOf(target);
   if (!trees.has(target)) return `${at}, and there is no ${target}`;
   if (other === layer || layer.imports.includes(other!.name)) return undefined;
@@ -169,7 +173,8 @@ function importsOf(from: string): Import[] {
   const visit = (node: ts.Node): void => {
     if (ts.isImportDeclaration(node)) add(node.moduleSpecifier, namesTypesAlone(node.importClause));
     else if (ts.isExportDeclaration(node)) add(node.moduleSpecifier, node.isTypeOnly);
-    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument)) add(node.argument.literal, true);
+    else if (ts.isImportTypeNode(node) && ts.isLiteralTypeNode(node.argument))
+      add(node.argument.literal, true);
     else if (ts.isCallExpression(node) && node.expression.kind === ts.SyntaxKind.ImportKeyword)
       add(node.arguments[0], false);
     ts.forEachChild(node, visit);
@@ -183,7 +188,10 @@ function namesTypesAlone(clause: ts.ImportClause | undefined): boolean {
   if (clause.isTypeOnly) return true;
   const names = clause.namedBindings;
   return (
-    !clause.name && !!names && ts.isNamedImports(names) && names.elements.every((element) => element.isTypeOnly)
+    !clause.name &&
+    !!names &&
+    ts.isNamedImports(names) &&
+    names.elements.every((element) => element.isTypeOnly)
   );
 }
 
@@ -218,8 +226,8 @@ function cycles(): string[] {
       return;
     }
     if (done.has(file)) return;
-    const next = imports.filter((used) => used.from === file && used.specifier.startsWith("."));
-    for (const { specifier } of next) visit(targetOf(file, specifier), [...path, file]);
+    const next = imports.filter((used) => used.from === file).map((used) => targetOf(file, used.specifier));
+    for (const target of next) if (trees.has(target)) visit(target, [...path, file]);
     done.add(file);
   };
   for (const file of files) visit(file, []);
