@@ -90,6 +90,8 @@ function fill64(
   const highWorth = 2 ** Math.max(32 - shift, 0);
   const lowAt = little ? 0 : 1;
   const highAt = 1 - lowAt;
+  // Without rows the first field may lie behind the end of the bytes.
+  if (out.length === 0) return;
   const words = wordsFrom(data, at, stride, little);
   const step = stride / 4;
   for (let i = 0; i < out.length; i++) {
