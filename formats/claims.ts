@@ -1,4 +1,5 @@
 import type { PhysAddr } from "../src/memory/index.js";
+import { KhoError } from "../src/report/error.js";
 
 /**
  * How a structure's pages have to be preserved: as one block of this order, in whatever blocks, or not at all
@@ -24,24 +25,39 @@ export interface Claims {
   /**
    * Claims `pages` base pages from `pa` on, which is taken rounded down to a page.
    * Returns the path of the structure that begins in the same page, if there is one, and then claims nothing.
+   * @throws KhoError `limit-exceeded` for more claims than allowed, which walks that can be long look at {@link full} for
    */
   claim(pa: PhysAddr, pages: number, keeping: Keeping, path: string): string | undefined;
+  /** The path of the structure that begins in the page of `pa`, if there is one: for walks that read only afterwards. */
+  ownerOf(pa: PhysAddr): string | undefined;
+  /** True if only few further claims are allowed: lists that can be long end here, single structures need not. */
+  readonly full: boolean;
   /** All claims in the order made. Order-0 pages of one path that follow each other in memory are one claim. */
   readonly all: readonly Claim[];
 }
 
-/** An empty set of claims for a page size in bytes. */
-export function newClaims(pageSize: number): Claims {
+/** An empty set of claims for a page size in bytes. Twice `most` is the end of it, `most` where long lists end. */
+export function newClaims(pageSize: number, most = 1 << 22): Claims {
   const owners = new Map<number, number>();
   const all: { -readonly [K in keyof Claim]: Claim[K] }[] = [];
   let end = -1;
+  // At most 52 bits: the page size is at least 2^12.
+  const frameOf = (pa: PhysAddr): number => Number(pa / BigInt(pageSize));
   return {
     all,
+    get full() {
+      return owners.size >= most;
+    },
+    ownerOf(pa) {
+      const owner = owners.get(frameOf(pa));
+      return owner === undefined ? undefined : all[owner]!.path;
+    },
     claim(pa, pages, keeping, path) {
-      // At most 52 bits: the page size is at least 2^12.
-      const first = Number(pa / BigInt(pageSize));
+      const first = frameOf(pa);
       const owner = owners.get(first);
       if (owner !== undefined) return all[owner]!.path;
+      if (owners.size >= 2 * most)
+        throw new KhoError("limit-exceeded", `structures begin in more than ${2 * most} pages`, { pa, path });
       const last = all.at(-1);
       if (last && keeping === 0 && last.keeping === 0 && last.path === path && end === first)
         last.pages += pages;

@@ -11,12 +11,14 @@ import type { Kernel } from "./kernels.js";
 export interface Limits {
   /** Nodes of the radix tree, or chunks and bitmaps of the chunk list. Default 1,048,576: 32 TiB of order-0 pages. */
   readonly maxMapNodes: number;
-  /** Runs of adjacent preserved blocks. Default 33,554,432. */
+  /** Runs of adjacent preserved blocks, and of adjacent folios of all memfds together. Default 33,554,432. */
   readonly maxRuns: number;
-  /** Sessions, and files of one session. Default 700,000: more than any kernel reads. */
+  /** Sessions, and files of all sessions together. Default 700,000: more than any machine has. */
   readonly maxRecords: number;
-  /** Folios of all memfds together. Default 2^29: 2 TiB of 4K folios. */
+  /** Entries of the folio lists of all memfds together. Default 2^29: 2 TiB of 4K folios. */
   readonly maxFolios: number;
+  /** Places that structures take up: pages, and blocks of vmalloc areas. Default 4,194,304: 16 GiB of 4K pages. */
+  readonly maxClaims: number;
   /** Findings that are kept; the rest is counted only. Default 10,000. */
   readonly maxFindings: number;
 }
@@ -26,6 +28,7 @@ export const defaultLimits: Limits = {
   maxRuns: 1 << 25,
   maxRecords: 700_000,
   maxFolios: 2 ** 29,
+  maxClaims: 1 << 22,
   maxFindings: 10_000,
 };
 
@@ -54,15 +57,20 @@ export interface Context {
   progress?(phase: string, done: number, total: number): void;
 }
 
+/** Characters of one text in a finding. Names can be as long as a blob, and ten thousand findings can hold the same one. */
+const maxText = 1000;
+const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, maxText)}...` : text);
+
 /** Makes `report` of a {@link Context}: collects findings, and in strict mode throws what stops the named kernel. */
 export function reporter(findings: Finding[], strict: boolean, maxFindings: number): Context["report"] {
-  return (severity, code, message, { path, pa = 0n, length = 0, expected, actual, consequence }) => {
+  return (severity, code, sentence, { path, pa = 0n, length = 0, expected, actual, consequence }) => {
+    const message = cut(sentence);
     const detail = {
-      path,
+      path: cut(path),
       pa,
       length,
-      ...(expected !== undefined && { expected }),
-      ...(actual !== undefined && { actual }),
+      ...(expected !== undefined && { expected: cut(expected) }),
+      ...(actual !== undefined && { actual: cut(actual) }),
       ...(consequence && { consequence }),
     };
     const stops = consequence?.all && consequence.outcome !== "misread";

@@ -24,6 +24,7 @@ import {
 import type { Decoded } from "./handover/decode.js";
 import type { File, Handover, Session } from "./handover/model.js";
 import { addressOf, type MemoryRange } from "./memory/index.js";
+import { KhoError } from "./report/error.js";
 import type { Finding, Severity } from "./report/finding.js";
 
 export { type Handover as HandoverMessage, HandoverSchema } from "./gen/kho/v1/handover_pb.js";
@@ -64,9 +65,21 @@ export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "fi
   });
 }
 
-/** Protobuf JSON, indented by two: u64 as decimal strings, and every field also where it is zero or empty. */
+/**
+ * Protobuf JSON, indented by two: u64 as decimal strings, and every field also where it is zero or empty.
+ * @throws KhoError `limit-exceeded` for a handover of more runs and findings than one text can hold
+ */
 export function toJson(decoded: Pick<Decoded, "handover" | "findings">): string {
-  return toJsonString(HandoverSchema, toMessage(decoded), { alwaysEmitImplicit: true, prettySpaces: 2 });
+  const message = toMessage(decoded);
+  try {
+    return toJsonString(HandoverSchema, message, { alwaysEmitImplicit: true, prettySpaces: 2 });
+  } catch (cause) {
+    // The engine's own limit to a string, half a gigabyte and more.
+    if (!(cause instanceof RangeError)) throw cause;
+    throw new KhoError("limit-exceeded", "the JSON form is longer than a text can be: use the binary form", {
+      cause,
+    });
+  }
 }
 
 /** The binary form. */
@@ -82,7 +95,7 @@ function preservedMessage({ kind, rootPa, runs, mapPages }: PreservedMemory, pag
     kind,
     rootPa,
     blocks: BigInt(orders.reduce((sum, { blocks }) => sum + blocks, 0)),
-    bytes: preservedBytes(runs, pageSize),
+    bytes: asU64(preservedBytes(runs, pageSize)),
     orders: orders.map(({ order, blocks }) => ({ order, blocks: BigInt(blocks) })),
     runs: Array.from({ length: runs.length }, (_, i) =>
       create(PreservedRunSchema, {
@@ -137,7 +150,7 @@ function folioMessages(folios: FolioRuns) {
   );
   return Array.from(rank, (i) =>
     create(FolioRunSchema, {
-      index: BigInt(folios.index[i]!),
+      index: asU64(BigInt(folios.index[i]!)),
       pfn: BigInt(folios.pfn[i]!),
       order: folios.order[i]!,
       count: BigInt(folios.count[i]!),
@@ -177,7 +190,7 @@ function findingMessage({
     severity: severities[severity],
     code,
     pa,
-    length: BigInt(length),
+    length: asU64(BigInt(length)),
     path: wellFormed(path),
     message: wellFormed(message),
     expected: wellFormed(expected ?? ""),
@@ -188,6 +201,9 @@ function findingMessage({
     detail: consequence?.detail ?? "",
   });
 }
+
+/** The largest u64 for what is larger: sums of blocks that overlap, and numbers that were rounded up. */
+const asU64 = (value: bigint): bigint => (value < 1n << 64n ? value : (1n << 64n) - 1n);
 
 /** Text with the lone surrogates that stand for single bytes written out: protobuf strings are UTF-8. */
 const wellFormed = (text: string): string =>

@@ -65,7 +65,7 @@ export function* decodeBlocks(
         "error",
         cycle ? "block-list-cycle" : "structure-reused",
         `the block at ${hex(pa)} is in use already, as ${owner}`,
-        { ...place, consequence: cycle ? invalid : undefined },
+        { ...place, consequence: invalid },
       );
       return;
     }

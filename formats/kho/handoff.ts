@@ -1,6 +1,9 @@
 import { type Abi, decode, sizeOf } from "../../src/layout/index.js";
 import { type Memory, type PhysAddr, physAddr } from "../../src/memory/index.js";
+import { khoIgnored } from "../consequence.js";
+import type { Context } from "../context.js";
 import { cells, type Fdt, findNode, property } from "../fdt/index.js";
+import { isAtLeast } from "../kernels.js";
 import { BOOT_PARAMS_MAGIC, bootParams, khoData, SETUP_KEXEC_KHO, setupData } from "./layout.js";
 
 /** What the previous kernel tells the next one: where the root tree and the scratch array are. */
@@ -30,18 +33,19 @@ export interface SetupDataNode {
 const maxNodes = 1024;
 
 /**
- * Follows a setup_data list from the node at `head`.
+ * Follows a setup_data list from the node at `head`, for at most `most` nodes.
  * `ended` tells why it stopped: at its end, because a node came twice, or because a node is not in the capture.
  */
 export function followSetupData(
   memory: Memory,
   head: PhysAddr,
+  most = maxNodes,
 ): { nodes: SetupDataNode[]; ended: "at-end" | "cycle" | "absent" } {
   const nodes: SetupDataNode[] = [];
   const seen = new Set<bigint>();
   const header = sizeOf(setupData, x86Abi);
   for (let pa = head; pa !== 0n; ) {
-    if (seen.has(pa) || nodes.length === maxNodes) return { nodes, ended: "cycle" };
+    if (seen.has(pa) || nodes.length === most) return { nodes, ended: "cycle" };
     seen.add(pa);
     if (!memory.has(pa, header)) return { nodes, ended: "absent" };
     const { next, type, len } = decode(setupData, memory.read(pa, header), 0, x86Abi);
@@ -64,6 +68,44 @@ export function handoffOfNode(memory: Memory, node: SetupDataNode): HandoffRecor
     scratchPa: record.scratch_addr,
     scratchSize: record.scratch_size,
   };
+}
+
+/**
+ * Reports what makes a reader give up on a record that it was given. All sizes are lengths of mappings: the kernel
+ * compares none with what it expects, but none can be 0.
+ */
+export function checkHandoff(ctx: Context, record: HandoffRecord): void {
+  const { recordPa: pa } = record;
+  const header = sizeOf(setupData, x86Abi);
+  const place = { path: "handoff", pa, length: header + sizeOf(khoData, x86Abi) };
+  if (
+    pa !== 0n &&
+    ctx.memory.has(pa, header) &&
+    decode(setupData, ctx.memory.read(pa, header), 0, x86Abi).len === 0
+  )
+    ctx.report(
+      "error",
+      "handoff-malformed",
+      "the hand-off record says that it is empty and cannot be mapped",
+      {
+        ...place,
+        expected: `${sizeOf(khoData, x86Abi)} bytes`,
+        actual: "0 bytes",
+        consequence: khoIgnored(),
+      },
+    );
+  if (record.fdtSize === 0n)
+    ctx.report(
+      "error",
+      "handoff-malformed",
+      "the hand-off says that the root tree has no bytes: it cannot be mapped",
+      {
+        ...place,
+        expected: "a page",
+        actual: "0 bytes",
+        consequence: khoIgnored(isAtLeast(ctx.kernel, "7.1") ? undefined : "EFAULT"),
+      },
+    );
 }
 
 /** Head of the setup_data list if `page` is an x86 zero page, 0 if it has none; undefined if it is not one. */

@@ -50,7 +50,8 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
     if (pa % BigInt(abi.pageSize) !== 0n)
       ctx.report("error", "map-bad-chunk", `the chunk at ${hex(pa)} is not page aligned`, {
         ...place,
-        consequence: misread("boot", "the kernel reads on across the page"),
+        // The first address is taken for that of a page, the others are followed as they are.
+        consequence: chunks === 0 ? oops : misread("boot", "the kernel reads on across the page"),
       });
     const owner = ctx.claims.claim(pa, 1, "not-preserved", path);
     if (owner !== undefined) {
@@ -73,6 +74,13 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
         },
       );
     const used = Math.min(hdr.num_elms, bitmaps.length);
+    if (entries.length + used > limits.maxMapNodes) {
+      ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxMapNodes} bitmaps`, {
+        path,
+        pa,
+      });
+      break;
+    }
     for (let i = 0; i < used; i++) {
       const { phys_start: physStart, bitmap } = bitmaps[i]!;
       const at = offsetOf(khoserMemChunk, "bitmaps", abi) + i * sizeOf(khoserMemBitmapPtr, abi);
@@ -110,6 +118,9 @@ export function decodeBitmapMap(
   const runs = newRuns();
   const length = sizeOf(size === 512 ? khoMemPhysBits512 : khoMemPhysBits, abi);
   const bits = BigInt(length) * 8n;
+  // Bitmaps that overlap are refused but for the 8 small ones that a page has room for, also where these are read as
+  // pages: else a few pages could be read as any number of bitmaps.
+  const cell = BigInt(size === 512 ? length : length / 8);
   const seen = new Set<bigint>();
   const pages = new Set<number>();
   for (const { order, physStart, bitmap, pa, path } of list.entries) {
@@ -134,23 +145,14 @@ export function decodeBitmapMap(
       ctx.report("error", "map-bad-bitmap", "an entry has no bitmap", { ...place, consequence: oops });
       continue;
     }
-    if (seen.size >= limits.maxMapNodes) {
-      ctx.report(
-        "error",
-        "limit-exceeded",
-        `the memory map has more than ${limits.maxMapNodes} bitmaps`,
-        place,
-      );
-      break;
-    }
-    if (seen.has(bitmap)) {
+    if (seen.has(bitmap / cell)) {
       ctx.report("error", "map-cycle", `two entries share the bitmap at ${hex(bitmap)}`, {
         ...place,
         consequence: misread("boot", "the same blocks in two places"),
       });
       continue;
     }
-    seen.add(bitmap);
+    seen.add(bitmap / cell);
     const bytes = readMemory(ctx, bitmap, length, path, oops);
     if (!bytes) continue;
     claimPages(ctx, bitmap, length, path, pages);
@@ -171,7 +173,21 @@ export function decodeBitmapMap(
       path: "preserved",
     });
   const finished = runs.finish();
-  reportLargeOrders(ctx, finished);
+  const impossible = list.entries.find(({ order }) => order >= 31 && order <= 63 - pageShift(abi));
+  if (impossible)
+    ctx.report(
+      "error",
+      "order-too-large",
+      `order ${impossible.order} is more than a shift of 32 bits can do`,
+      {
+        path: "preserved.runs",
+        pa: impossible.pa,
+        expected: `order below ${31 - pageShift(abi)}`,
+        actual: `order ${impossible.order}`,
+        consequence: bootStops("unhandled fault while the map is read"),
+      },
+    );
+  else reportLargeOrders(ctx, finished);
   const kind = size === 512 ? "bitmap-512" : "bitmap-page";
   return { kind, rootPa, runs: finished, mapPages: list.chunks + pages.size };
 }
@@ -186,6 +202,11 @@ function claimPages(ctx: Context, pa: PhysAddr, length: number, path: string, pa
     const at = physAddr(BigInt(page) * BigInt(ctx.abi.pageSize));
     const owner = ctx.claims.claim(at, 1, "not-preserved", path);
     if (owner !== undefined)
-      ctx.report("error", "structure-reused", `a bitmap lies in the page of ${owner}`, { path, pa, length });
+      ctx.report("error", "structure-reused", `a bitmap lies in the page of ${owner}`, {
+        path,
+        pa,
+        length,
+        consequence: misread("boot", "one of the two is taken for the other"),
+      });
   }
 }

@@ -81,9 +81,8 @@ export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape
         );
       return undefined;
     }
-    const bytes = readMemory(ctx, pa, abi.pageSize, path, stops);
-    if (!bytes) return undefined;
-    const owner = ctx.claims.claim(pa, 1, "not-preserved", path);
+    // Before it is read: a table has an entry for every eight bytes, and all can lead to one page.
+    const owner = ctx.claims.ownerOf(pa);
     if (owner !== undefined) {
       ctx.report(
         "error",
@@ -93,6 +92,9 @@ export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape
       );
       return undefined;
     }
+    const bytes = readMemory(ctx, pa, abi.pageSize, path, stops);
+    if (!bytes) return undefined;
+    ctx.claims.claim(pa, 1, "not-preserved", path);
     nodes++;
     ctx.progress?.("memory map", nodes, 0);
     return bytes;
@@ -167,7 +169,7 @@ function decodeLeaf(
     // All keys of a leaf share the marker bit, except in the very first leaf, where it is inside the leaf.
     for (let from = first; from < first + count; ) {
       const key = base + from;
-      const marker = key === 0 ? -1 : Math.floor(Math.log2(key));
+      const marker = highestBit(key);
       const until = Math.min(first + count, marker < 0 ? 1 : 2 ** (marker + 1) - base);
       const order = widest - marker;
       if (marker < 1 || order < 0) bad(from, until - from);
@@ -176,6 +178,10 @@ function decodeLeaf(
     }
   });
 }
+
+/** Index of the highest set bit of an integer below 2^53, -1 for 0. A logarithm would round 2^48 - 1 up to 48. */
+const highestBit = (value: number): number =>
+  value >= 2 ** 32 ? 63 - Math.clz32(Math.floor(value / 2 ** 32)) : 31 - Math.clz32(value);
 
 /** Up to 7.1 the reader works out a block's size in 32 signed bits. */
 export function reportLargeOrders(ctx: Context, runs: PreservedMemory["runs"]): void {

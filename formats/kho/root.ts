@@ -62,7 +62,7 @@ export function decodeRoot(ctx: Context, fdt: Fdt, pa: PhysAddr): Root {
   const known = knownVersion(versions);
   if (!versions.includes(ctx.kernel.kho))
     ctx.report(
-      known ? "warning" : "error",
+      "error",
       versions.length === 0 ? "property-missing" : known ? "compatible-mismatch" : "compatible-unknown",
       versions.length === 0
         ? "the root has no usable version string"
@@ -94,7 +94,7 @@ function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
   const value = found && nativeU64(found.value, ctx.abi);
   const lost: Consequence = finalizeTime
     ? { ...khoIgnored(), detail: "an error message, no memory is kept, the boot still counts as a handover" }
-    : khoIgnored("ENOENT");
+    : khoIgnored(isAtLeast(ctx.kernel, "7.1") ? undefined : "ENOENT");
   if (value === undefined)
     ctx.report(
       "error",
@@ -116,7 +116,7 @@ function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
       finalizeTime
         ? "the memory map is empty: nothing is preserved"
         : "the memory map's address is 0: nothing was finalized",
-      { path, pa, length: 8, ...(!finalizeTime && { consequence: khoIgnored("ENOENT") }) },
+      { path, pa, length: 8, ...(!finalizeTime && { consequence: lost }) },
     );
   return physAddr(value ?? 0n);
 }
@@ -137,7 +137,7 @@ function subtreesOf(ctx: Context, fdt: Fdt, form: RootForm, pa: PhysAddr): Subtr
             length: found?.value.length ?? 0,
             expected: "8 bytes",
             actual: found ? `${found.value.length} bytes` : "absent",
-            consequence: subtreeLost(node.name),
+            consequence: subtreeLost(ctx, node.name),
           },
         );
       return value;
@@ -149,7 +149,7 @@ function subtreesOf(ctx: Context, fdt: Fdt, form: RootForm, pa: PhysAddr): Subtr
 }
 
 /** What becomes of a subtree that cannot be found: its reader decides, and LUO's stops the boot. */
-export const subtreeLost = (name: string): Consequence =>
-  name === LUO_KHO_ENTRY_NAME
+export const subtreeLost = ({ kernel }: Pick<Context, "kernel">, name: string): Consequence =>
+  name === LUO_KHO_ENTRY_NAME && kernel.luo !== undefined
     ? luoPanics("EINVAL")
     : itemIgnored("the subtree's reader finds nothing", "EINVAL");

@@ -1,7 +1,7 @@
 import { decode, sizeOf } from "../../src/layout/index.js";
 import type { MemoryRange, PhysAddr } from "../../src/memory/index.js";
 import { hex } from "../../src/report/hex.js";
-import { bootStops } from "../consequence.js";
+import { bootStops, khoIgnored } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { khoScratch } from "./layout.js";
 
@@ -23,6 +23,15 @@ export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint): MemoryR
       actual,
       consequence: bootStops("the first early allocation finds no memory"),
     });
+  if (size === 0n) {
+    ctx.report("error", "scratch-malformed", "the scratch array has no bytes and cannot be mapped", {
+      path,
+      pa,
+      actual: "0 bytes",
+      consequence: khoIgnored("EFAULT"),
+    });
+    return [];
+  }
   const whole = size / BigInt(entry);
   if (whole === 0n || whole > BigInt(maxAreas)) {
     malformed(`a scratch array of ${size} bytes cannot be right`, `${size} bytes`);

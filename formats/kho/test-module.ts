@@ -1,5 +1,6 @@
-import { decode, sizeOf } from "../../src/layout/index.js";
+import { type Abi, decode, sizeOf } from "../../src/layout/index.js";
 import { addressOf, type PhysAddr, pfnOf, physAddr } from "../../src/memory/index.js";
+import { hex } from "../../src/report/hex.js";
 import { itemIgnored } from "../consequence.js";
 import type { Context } from "../context.js";
 import { child, type Fdt, type FdtNode, nativeU32, property, stringList } from "../fdt/index.js";
@@ -23,11 +24,13 @@ export interface KhoTest {
   readonly checksum: "right" | "wrong" | "unknown";
 }
 
+const lost = itemIgnored("the test module reports a failed restore");
+
 /** Above every order that a page allocator hands out. */
 const largestOrder = 20;
 
-/** Pages that are summed up, 4 GiB of 4K pages: a list that names more is not worth the wait. */
-const maxSummedPages = 1 << 20;
+/** Bytes that are summed up, more than a hundred times what the module makes by itself. */
+const maxSummed = 2 ** 30;
 
 /** Folios that the list of a hostile capture may name; the module's own maximum is far below. */
 const maxFolios = 1 << 22;
@@ -35,7 +38,6 @@ const maxFolios = 1 << 22;
 /** Reads the test module's subtree. Its blob is a tree at `pa`. */
 export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | undefined {
   const path = "kho_test";
-  const lost = itemIgnored("the test module reports a failed restore");
   const malformed = (message: string, expected?: string, actual?: string): undefined => {
     const detail = { ...(expected !== undefined && { expected }), ...(actual !== undefined && { actual }) };
     ctx.report("error", "kho-test-malformed", message, { path, pa, ...detail, consequence: lost });
@@ -74,7 +76,30 @@ export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | u
       return malformed(`folio ${i} has order ${order}`, `0 to ${largestOrder}`, String(order));
     folios.pfn[i] = pfnOf(physAddr(word), ctx.abi.pageSize);
     folios.order[i] = order;
-    ctx.claims.claim(addressOf(folios.pfn[i]!, ctx.abi.pageSize), 2 ** order, order, `${path}.folios`);
+    // Folios are aligned to their size, so that those of one order cannot overlap.
+    if (folios.pfn[i]! % 2 ** order !== 0)
+      return malformed(
+        `folio ${i} does not begin a block of order ${order}`,
+        undefined,
+        `PFN ${hex(folios.pfn[i]!)}`,
+      );
+    if (ctx.claims.full) {
+      ctx.report("error", "limit-exceeded", "the structures of this handover take up too many pages", {
+        path,
+        pa,
+      });
+      return undefined;
+    }
+    const at = addressOf(folios.pfn[i]!, ctx.abi.pageSize);
+    const owner = ctx.claims.claim(at, 2 ** order, order, `${path}.folios`);
+    if (owner === undefined) continue;
+    ctx.report("error", "structure-reused", `folio ${i} is in use already, as ${owner}`, {
+      path: `${path}.folios`,
+      pa: at,
+      length: ctx.abi.pageSize,
+      consequence: lost,
+    });
+    return undefined;
   }
   const sum = checksumOf(ctx, folios);
   const checksum = sum === undefined ? "unknown" : sum === foldSum(csum) ? "right" : "wrong";
@@ -103,18 +128,29 @@ function folioWords(
   const { abi } = ctx;
   if (nrFolios > maxFolios) return undefined;
   const inline = nrFolios * 8;
-  const viaArea = value.length === sizeOf(khoVmalloc, abi) && (byVmalloc || inline !== value.length);
+  const viaArea =
+    value.length === sizeOf(khoVmalloc, abi) &&
+    (inline !== value.length || (byVmalloc && isOnePage(value, abi)));
   if (!viaArea) return value.length === inline ? wordsOf(value) : undefined;
-  const area = decodeVmalloc(ctx, decode(khoVmalloc, value, 0, abi), `${path}.folios_info`);
+  const area = decodeVmalloc(ctx, decode(khoVmalloc, value, 0, abi), `${path}.folios_info`, {
+    malformed: lost,
+    oops: lost,
+  });
   if (!area.complete) return "reported";
   if (vmallocBytes(area, abi) < inline) return undefined;
   const bytes = new Uint8Array(inline);
   let read = 0;
-  for (const page of vmallocPages(ctx, area, inline, `${path}.folios_info`)) {
+  for (const page of vmallocPages(ctx, area, inline, `${path}.folios_info`, lost)) {
     bytes.set(page.bytes, page.offset);
     read += page.bytes.length;
   }
   return read === inline ? wordsOf(bytes) : "reported";
+}
+
+/** True for the descriptor of an area with a list of two folios; two addresses of folios are hardly ever like that. */
+function isOnePage(value: Uint8Array, abi: Abi): boolean {
+  const { total_pages: pages, order } = decode(khoVmalloc, value, 0, abi);
+  return pages === 2 ** order;
 }
 
 function wordsOf(bytes: Uint8Array): BigUint64Array {
@@ -126,11 +162,11 @@ function wordsOf(bytes: Uint8Array): BigUint64Array {
 function checksumOf(ctx: Context, folios: KhoTest["folios"]): number | undefined {
   const { pageSize } = ctx.abi;
   let sum = 0;
-  let pages = 0;
+  let summed = 0;
   for (let i = 0; i < folios.pfn.length; i++)
     for (let page = 0; page < 2 ** folios.order[i]!; page++) {
       const pa = addressOf(folios.pfn[i]! + page, pageSize);
-      if (pages++ === maxSummedPages || !ctx.memory.has(pa, pageSize)) return undefined;
+      if ((summed += pageSize) > maxSummed || !ctx.memory.has(pa, pageSize)) return undefined;
       const bytes = ctx.memory.read(pa, pageSize);
       const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
       // Sums of 16-bit words fit a double exactly for 2^37 words; they are congruent mod 0xffff to sums of 32-bit ones.

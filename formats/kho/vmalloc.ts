@@ -89,6 +89,23 @@ export function decodeVmalloc(
           },
         );
       const pfn = pfnOf(listed, abi.pageSize);
+      // Aligned blocks of one order cannot overlap: that bounds what many areas together can ask for.
+      if (pfn % 2 ** order !== 0) {
+        ctx.report(
+          "error",
+          "vmalloc-bad-chunk",
+          `page ${hex(listed)} of the area does not begin a block of order ${order}`,
+          { path: chunkPath, pa: listed, length: abi.pageSize },
+        );
+        return area(false);
+      }
+      if (ctx.claims.full) {
+        ctx.report("error", "limit-exceeded", "the structures of this handover take up too many pages", {
+          path: chunkPath,
+          pa: listed,
+        });
+        return area(false);
+      }
       const taken = ctx.claims.claim(addressOf(pfn, abi.pageSize), 2 ** order, order, path);
       if (taken !== undefined) {
         ctx.report(
@@ -125,8 +142,9 @@ export function decodeVmalloc(
 }
 
 /** Bytes that an area has room for. */
-export const vmallocBytes = (area: VmallocArea, abi: Abi): number =>
-  area.pfns.length * 2 ** area.order * abi.pageSize;
+export const vmallocBytes = ({ pfns, order }: VmallocArea, abi: Abi): number =>
+  // The order of an area without pages can be anything: 0 times infinity is no number.
+  pfns.length === 0 ? 0 : pfns.length * 2 ** order * abi.pageSize;
 
 /**
  * The first `length` bytes of an area, page by page and in order; `offset` is that of the page in the area.

@@ -10,7 +10,7 @@ import {
 } from "../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
-import { itemIgnored, luoPanics, misread, openFails, openOops } from "../consequence.js";
+import { bootStops, luoPanics, misread, openFails, openOops } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast, kernels } from "../kernels.js";
 import { type BlockConsequences, decodeBlocks } from "../kho/blocks.js";
@@ -46,7 +46,7 @@ export function decodeLuo(ctx: Context, blob: Uint8Array, pa: PhysAddr): Luo | u
 const sessionFaults: BlockConsequences = {
   invalid: luoPanics("EINVAL"),
   tooLong: luoPanics("ENOSPC"),
-  oops: luoPanics("unhandled fault"),
+  oops: bootStops("unhandled fault"),
 };
 const fileFaults: BlockConsequences = {
   invalid: openFails("EINVAL"),
@@ -57,6 +57,9 @@ const fileFaults: BlockConsequences = {
 function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorage: Storage): LuoSession[] {
   const sessions: LuoSession[] = [];
   const names = new Set<string>();
+  const handlers = new Set<string>();
+  /** Files that may still come. */
+  const room = { files: ctx.limits.maxRecords };
   const size = sizeOf(luoSessionSer, ctx.abi);
   const groups =
     storage === "area"
@@ -85,7 +88,7 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
       const { files, count: fileCount } = record.file_set_ser;
       sessions.push({
         name,
-        files: decodeFiles(ctx, files, fileCount, fileStorage, recordPa, path),
+        files: decodeFiles(ctx, files, fileCount, fileStorage, recordPa, path, room, handlers),
         pa: recordPa,
       });
       ctx.progress?.("sessions", sessions.length, 0);
@@ -105,7 +108,7 @@ function cutName(
   const { size } = memberOf(luoSessionSer, "name", ctx.abi);
   const place = { path: `${path}.name`, pa, length: size };
   if (name === "")
-    ctx.report("warning", "string-empty", "the session's name is empty, which readers accept", place);
+    ctx.report("info", "string-empty", "the session's name is empty, which readers accept", place);
   if (isTerminated(bytes, at, size)) return name;
   ctx.report(
     "warning",
@@ -153,6 +156,8 @@ function decodeFiles(
   storage: Storage,
   sessionPa: PhysAddr,
   sessionPath: string,
+  room: { files: number },
+  handlers: Set<string>,
 ): LuoFile[] {
   const path = `${sessionPath}.files`;
   const place = {
@@ -165,7 +170,7 @@ function decodeFiles(
         ...place,
         expected: "0",
         actual: String(count),
-        consequence: itemIgnored("a warning, the session is empty"),
+        consequence: { outcome: "ignored", phase: "open", detail: "a warning, the session is empty" },
       });
     return [];
   }
@@ -176,7 +181,7 @@ function decodeFiles(
   const size = sizeOf(luoFileSer, ctx.abi);
   for (const { bytes, at, count: inGroup, pa: groupPa } of groups)
     for (let i = 0; i < inGroup; i++) {
-      if (files.length >= ctx.limits.maxRecords) {
+      if (--room.files < 0) {
         ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxRecords} files`, { path });
         return files;
       }
@@ -184,7 +189,7 @@ function decodeFiles(
       const filePath = `${path}[${files.length}]`;
       const recordPa = physAddr(groupPa + BigInt(offset));
       const { compatible, data, token } = decode(luoFileSer, bytes, offset, ctx.abi);
-      checkHandler(ctx, bytes, offset, compatible, recordPa, filePath);
+      checkHandler(ctx, bytes, offset, compatible, recordPa, filePath, handlers);
       if (tokens.has(token))
         ctx.report("error", "file-duplicate-token", `an earlier file of the session has the token ${token}`, {
           path: `${filePath}.token`,
@@ -222,7 +227,7 @@ function* fileArea(ctx: Context, pa: PhysAddr, count: bigint, path: string): Gen
       actual: String(count),
       consequence: unknownHandler(ctx),
     });
-  claimArea(ctx, pa, LUO_FILE_PGCNT, path);
+  if (!claimArea(ctx, pa, LUO_FILE_PGCNT, path)) return;
   yield* area(ctx, pa, 0, Math.min(Number(count), most), luoFileSer, path, openOops("unhandled fault"));
 }
 
@@ -251,13 +256,16 @@ function* area(
   if (bytes) yield { bytes, at, count, pa };
 }
 
-function claimArea(ctx: Context, pa: PhysAddr, pages: number, path: string): void {
+/** False, and reported, if the area is another structure's: read for every record that names it, it would never end. */
+function claimArea(ctx: Context, pa: PhysAddr, pages: number, path: string): boolean {
   const owner = ctx.claims.claim(pa, pages, Math.log2(pages), path);
   if (owner !== undefined)
     ctx.report("error", "structure-reused", `the area of ${path} is in use already, as ${owner}`, {
       path,
       pa,
+      consequence: misread("open", "one of the two is taken for the other"),
     });
+  return owner === undefined;
 }
 
 /** What becomes of a file whose handler the reader does not have. */
@@ -270,6 +278,7 @@ const unknownHandler = (ctx: Context): Consequence =>
         detail: "logged; this and the later files of the session are dropped",
       };
 
+/** `handlers` are the unknown ones that have been reported: a session can have any number of files of one. */
 function checkHandler(
   ctx: Context,
   bytes: Uint8Array,
@@ -277,7 +286,10 @@ function checkHandler(
   name: string,
   pa: PhysAddr,
   path: string,
+  handlers: Set<string>,
 ): void {
+  // Of a kernel without live update it has been said that it ignores all of it.
+  if (!ctx.kernel.luo) return;
   const { size } = memberOf(luoFileSer, "compatible", ctx.abi);
   const place = { path: `${path}.compatible`, pa, length: size, actual: name };
   const consequence = unknownHandler(ctx);
@@ -296,6 +308,8 @@ function checkHandler(
   } else if (name !== ctx.kernel.memfd) {
     // Another release's handler is certainly absent; any other name may belong to a module that the reader has.
     const foreign = kernels.some((kernel) => kernel.memfd === name);
+    if (!foreign && handlers.has(name)) return;
+    handlers.add(name);
     ctx.report(
       foreign ? "error" : "info",
       "file-unknown-handler",
@@ -357,6 +371,20 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
           consequence: misread("boot", "the comparison of names runs on into the numbers"),
         },
       );
+    if (references === 0n)
+      ctx.report("warning", "flb-count", "an FLB without references, which kernels do not write", {
+        path: `${path}[${i}].count`,
+        pa: entryPa,
+        length: size,
+        expected: "at least 1",
+        actual: "0",
+        consequence: {
+          outcome: "ignored",
+          phase: "retrieve",
+          errno: "ENOENT",
+          detail: "it is not found, and finishing a file that depends on it warns",
+        },
+      });
     return { name, data, count: references, pa: entryPa };
   });
 }

@@ -1,6 +1,6 @@
 import { decode, type Struct, sizeOf } from "../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../src/memory/index.js";
-import { bootStops, luoPanics } from "../consequence.js";
+import { bootStops, itemIgnored, luoPanics } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { child, type FdtNode, hasFdtMagic, nativeU64, property, stringList } from "../fdt/index.js";
 import { readTree } from "../tree.js";
@@ -59,7 +59,7 @@ export function decodeLuoRoot(ctx: Context, blob: Uint8Array, pa: PhysAddr): Luo
 function reportVersion(ctx: Context, compatible: string, known: boolean, pa: PhysAddr): void {
   if (compatible === ctx.kernel.luo) return;
   ctx.report(
-    known ? "warning" : "error",
+    "error",
     known ? "compatible-mismatch" : "compatible-unknown",
     `live update state is of version "${compatible}"`,
     {
@@ -67,7 +67,7 @@ function reportVersion(ctx: Context, compatible: string, known: boolean, pa: Phy
       pa,
       expected: ctx.kernel.luo ?? "none: this release has no live update",
       actual: compatible,
-      consequence: ctx.kernel.luo && luoPanics("EINVAL"),
+      consequence: ctx.kernel.luo ? luoPanics("EINVAL") : itemIgnored("this release has no live update"),
     },
   );
 }
@@ -103,7 +103,7 @@ function fromStruct(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | und
 function fromFdt(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefined {
   const fdt = readTree(ctx, blob, pa, path, luoPanics("EINVAL"));
   if (!fdt) return undefined;
-  const compatible = compatibleOf(ctx, fdt.root, pa, path) ?? "";
+  const compatible = compatibleOf(ctx, fdt.root, pa, path, ctx.kernel.luo) ?? "";
   const form = formOf("fdt", compatible);
   reportVersion(ctx, compatible, form !== undefined, pa);
   if (!form) return undefined;
@@ -128,8 +128,10 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
       pa,
       consequence: luoPanics("ENOENT"),
     });
-  const flb = present ? nodeOf(ctx, root, "luo-flb", "luo-flb-v1", pa) : undefined;
-  const flbs = flb && u64Of(ctx, flb, "luo-flb-header", pa, `${path}.luo-flb`);
+  // What nobody looks at cannot be wrong.
+  const judged: Context = wantsFlb ? ctx : { ...ctx, report: () => {} };
+  const flb = present ? nodeOf(judged, root, "luo-flb", "luo-flb-v1", pa) : undefined;
+  const flbs = flb && u64Of(judged, flb, "luo-flb-header", pa, `${path}.luo-flb`);
   if (sessions === undefined && number === undefined) return undefined;
   return { liveupdateNumber: number ?? 0n, sessions: physAddr(sessions ?? 0n), flbs: physAddr(flbs ?? 0n) };
 }
@@ -162,7 +164,7 @@ function nodeOf(
     ctx.report("error", "property-missing", `the tree has no ${name} node`, place);
     return undefined;
   }
-  const found = compatibleOf(ctx, node, pa, place.path);
+  const found = compatibleOf(ctx, node, pa, place.path, compatible);
   if (found !== undefined && found !== compatible)
     ctx.report("error", "compatible-mismatch", `${name} is of version "${found}"`, {
       ...place,
@@ -171,9 +173,17 @@ function nodeOf(
   return node;
 }
 
-function compatibleOf(ctx: Context, node: FdtNode, pa: PhysAddr, at: string): string | undefined {
+/** The version string of a node: `wanted` if it is among several, as kernels compare them, else the first. */
+function compatibleOf(
+  ctx: Context,
+  node: FdtNode,
+  pa: PhysAddr,
+  at: string,
+  wanted: string | undefined,
+): string | undefined {
   const found = property(node, "compatible");
   const list = found && stringList(found.value);
+  if (wanted !== undefined && list?.includes(wanted)) return wanted;
   if (list?.[0] !== undefined) return list[0];
   ctx.report("error", "property-missing", `${at} has no usable "compatible" property`, {
     path: `${at}.compatible`,

@@ -16,6 +16,8 @@ export interface FolioRuns {
 
 /** Collects folios one by one and merges neighbours. */
 export interface FolioRunsBuilder {
+  /** Number of runs so far. */
+  readonly length: number;
   push(index: number, pfn: number, order: number, flags: number): void;
   finish(): FolioRuns;
 }
@@ -44,6 +46,9 @@ export function newFolioRuns(): FolioRunsBuilder {
     flags = larger(flags, new Uint16Array(room));
   };
   return {
+    get length() {
+      return length;
+    },
     push(i, p, o, f) {
       const pages = 2 ** o;
       const last = length - 1;

@@ -39,9 +39,17 @@ export const isMemfd = (compatible: string): compatible is MemfdVersion =>
 
 const maxOffset = (1n << 63n) - 1n;
 
+/** What the folio lists that are still to come may hold. All memfds of a handover share one. */
+export interface FolioRoom {
+  /** Entries, those of holes included. */
+  entries: number;
+  /** Runs that do not merge. */
+  runs: number;
+}
+
 /**
  * Reads the memfd at `pa`. `orderOf` gives the order of the preserved block that begins at a PFN, or -1: the entries
- * themselves do not say how long a folio is.
+ * themselves do not say how long a folio is. `left` is what the lists of this and all later files may hold.
  */
 export function decodeMemfd(
   ctx: Context,
@@ -49,6 +57,7 @@ export function decodeMemfd(
   pa: PhysAddr,
   orderOf: (pfn: number) => number,
   path: string,
+  left: FolioRoom = { entries: ctx.limits.maxFolios, runs: ctx.limits.maxRuns },
 ): Memfd | undefined {
   const { abi } = ctx;
   const size = sizeOf(memfdLayouts[version], abi);
@@ -69,7 +78,10 @@ export function decodeMemfd(
       "error",
       "structure-reused",
       `the memfd's structure at ${hex(pa)} is in use already, as ${owner}`,
-      place,
+      {
+        ...place,
+        consequence: misread("retrieve", "it is freed once the first of the two is retrieved"),
+      },
     );
     return undefined;
   }
@@ -84,7 +96,7 @@ export function decodeMemfd(
     seals: header.seals,
     flags: header.flags,
     nrFolios: header.nr_folios,
-    folios: decodeFolios(ctx, header, orderOf, path, pa),
+    folios: decodeFolios(ctx, header, orderOf, path, pa, left),
   };
 }
 
@@ -128,6 +140,7 @@ function decodeFolios(
   orderOf: (pfn: number) => number,
   path: string,
   pa: PhysAddr,
+  left: FolioRoom,
 ): FolioRuns {
   const { abi } = ctx;
   const at = `${path}.folios`;
@@ -140,6 +153,18 @@ function decodeFolios(
         pa,
         consequence: misread("retrieve", "the file is one hole"),
       });
+    const { first, total_pages: totalPages, order } = header.folios;
+    if (first !== 0n || totalPages !== 0 || order !== 0)
+      ctx.report(
+        "info",
+        "memfd-bad-header",
+        "a file without folios has a list of folios, which nobody reads",
+        {
+          path: at,
+          pa,
+          actual: `${totalPages} pages at ${hex(first)}`,
+        },
+      );
     return runs.finish();
   }
   const entry = sizeOf(memfdLuoFolioSer, abi);
@@ -158,12 +183,15 @@ function decodeFolios(
     });
   const count = Number(nrFolios < BigInt(room) ? nrFolios : BigInt(room));
   const checks = folioChecks(ctx, at, size);
-  for (const { bytes, offset } of vmallocPages(ctx, area, count * entry, at, retrieveOops)) {
+  for (const { bytes, offset } of vmallocPages(ctx, area, count * entry, at, retrieveFails("EINVAL"))) {
     const inPage = Math.floor(bytes.length / entry);
     const { pfn, flags, index } = columns(memfdLuoFolioSer, bytes, 0, inPage, ["pfn", "flags", "index"], abi);
     const first = offset / entry;
-    if (first + inPage > ctx.limits.maxFolios) {
-      ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxFolios} folios`, { path: at, pa });
+    left.entries -= inPage;
+    if (left.entries < 0 || runs.length > left.runs) {
+      const most =
+        left.entries < 0 ? `${ctx.limits.maxFolios} folios` : `${ctx.limits.maxRuns} runs of folios`;
+      ctx.report("error", "limit-exceeded", `the files have more than ${most}`, { path: at, pa });
       break;
     }
     for (let i = 0; i < inPage; i++) {
@@ -177,6 +205,7 @@ function decodeFolios(
   }
   checks.finish();
   const finished = runs.finish();
+  left.runs -= finished.length;
   if (!checks.ascending()) reportOverlaps(ctx, finished, at);
   return finished;
 }

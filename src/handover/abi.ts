@@ -1,5 +1,5 @@
 import { newClaims } from "../../formats/claims.js";
-import { type Context, defaultLimits } from "../../formats/context.js";
+import type { Context, Limits } from "../../formats/context.js";
 import type { Fdt } from "../../formats/fdt/index.js";
 import { kernelOf } from "../../formats/kernels.js";
 import { bitmapSizeOf, decodeBitmapMap, decodeChunks } from "../../formats/kho/map-bitmaps.js";
@@ -21,6 +21,7 @@ export interface PageSizeEvidence {
   readonly record: boolean;
   readonly vmcoreinfo: number | undefined;
   readonly memory: Memory;
+  readonly limits: Limits;
   readonly fdt: Fdt;
   readonly fdtPa: PhysAddr;
 }
@@ -58,7 +59,7 @@ export function choosePageSize(evidence: PageSizeEvidence): PageSizeChoice {
   return withArch(tryAll(evidence));
 }
 
-function tryAll({ memory, fdt, fdtPa }: PageSizeEvidence): number {
+function tryAll({ memory, limits, fdt, fdtPa }: PageSizeEvidence): number {
   if (memory.ranges.length === 0) return pageSizes[0];
   const tries = pageSizes.map((pageSize) => {
     let faults = 0;
@@ -66,7 +67,7 @@ function tryAll({ memory, fdt, fdtPa }: PageSizeEvidence): number {
       memory,
       abi: { byteOrder: "little", pageSize },
       kernel: kernelOf("7.3"),
-      limits: defaultLimits,
+      limits,
       claims: newClaims(pageSize),
       report: (severity) => {
         if (severity === "error") faults++;

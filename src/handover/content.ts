@@ -1,14 +1,24 @@
 import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 import { MEMFD_LUO_FOLIO_UPTODATE } from "../../formats/memfd/layout.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
-import { addressOf, type Memory } from "../memory/index.js";
+import { addressOf, type Memory, type PhysAddr } from "../memory/index.js";
+import { KhoError } from "../report/error.js";
 
 /** A stretch of a file: bytes, or a hole that reads as zeros. */
 export type Piece =
   /** Bytes of the file from `offset` on. A view; do not write to it. */
   | { readonly kind: "data"; readonly offset: number; readonly bytes: Uint8Array }
-  /** `length` bytes that no folio covers, or whose folio was never filled. */
+  /** `length` bytes that no folio covers, whose folio was never filled, or that the capture holds as zeros. */
   | { readonly kind: "hole"; readonly offset: number; readonly length: number };
+
+/** Bounds on what a file can ask for. */
+export interface ContentOptions {
+  /**
+   * Bytes of data, holes not counted. Unless given as many as the capture stores: a page belongs to one place of one
+   * file, so that only a list with the same pages over and over has more.
+   */
+  readonly maxData?: number;
+}
 
 /** Bytes that one piece has at most. */
 const pieceSize = 1 << 20;
@@ -16,31 +26,89 @@ const pieceSize = 1 << 20;
 /**
  * The content of a memfd in order, from its first byte to its size. Offsets are exact below 2^53 bytes; a file that
  * claims more ends there.
- * @throws KhoError `memory-absent` if a folio is not in the capture
+ * @throws KhoError `memory-absent` if a folio is not in the capture; `limit-exceeded` if there is more data than allowed
  */
-export function* memfdContent(memory: Memory, memfd: Memfd, pageSize: number): Generator<Piece> {
+export function* memfdContent(
+  memory: Memory,
+  memfd: Memfd,
+  pageSize: number,
+  options: ContentOptions = {},
+): Generator<Piece> {
   const size = Number(
     memfd.size > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : memfd.size,
   );
   const { folios } = memfd;
+  const { stored, stretchFrom } = survey(memory);
+  const maxData = options.maxData ?? stored;
+  let left = maxData;
   let offset = 0;
   for (const run of ascending(folios)) {
+    if (offset >= size) return;
     const start = folios.index[run]! * pageSize;
     const end = Math.min(size, start + pagesOf(folios, run) * pageSize);
-    if (start > offset && offset < size)
-      yield { kind: "hole", offset, length: Math.min(start, size) - offset };
+    if (start > offset) yield { kind: "hole", offset, length: Math.min(start, size) - offset };
     offset = Math.max(offset, Math.min(start, size));
     const filled = (folios.flags[run]! & MEMFD_LUO_FOLIO_UPTODATE) !== 0;
     if (!filled && end > offset) yield { kind: "hole", offset, length: end - offset };
     while (filled && offset < end) {
-      const length = Math.min(pieceSize, end - offset);
-      const pa = addressOf(folios.pfn[run]! + Math.floor((offset - start) / pageSize), pageSize);
-      yield { kind: "data", offset, bytes: memory.read(pa, length) };
+      // Of the page's address and the place in it; the sum as a number would round.
+      const into = offset - start;
+      const page = addressOf(folios.pfn[run]! + Math.floor(into / pageSize), pageSize);
+      const pa = (page + BigInt(into % pageSize)) as PhysAddr;
+      const stretch = stretchFrom(pa);
+      if (stretch.zeros) {
+        const length = Math.min(stretch.length, end - offset);
+        yield { kind: "hole", offset, length };
+        offset += length;
+        continue;
+      }
+      const length = Math.min(pieceSize, stretch.length, end - offset);
+      const bytes = memory.read(pa, length);
+      if ((left -= length) < 0)
+        throw new KhoError("limit-exceeded", `the file has more than ${maxData} bytes of data`, {
+          pa,
+          expected: `at most ${maxData} bytes, which is what the capture stores unless set otherwise`,
+        });
+      yield { kind: "data", offset, bytes };
       offset += length;
     }
     offset = Math.max(offset, end);
   }
   if (offset < size) yield { kind: "hole", offset, length: size - offset };
+}
+
+/** Memory from an address on: zeros that are not stored, or what is up to the next of these. */
+interface Stretch {
+  readonly zeros: boolean;
+  readonly length: number;
+}
+
+/** How many bytes a memory stores, and what follows an address. */
+function survey(memory: Memory): { stored: number; stretchFrom: (pa: bigint) => Stretch } {
+  let stored = 0;
+  const zeros: { start: bigint; end: bigint }[] = [];
+  for (const { pa, size, zeros: unstored } of memory.ranges) {
+    const last = zeros.at(-1);
+    if (!unstored) stored += Number(size);
+    else if (last?.end === pa) last.end += size;
+    else zeros.push({ start: pa, end: pa + size });
+  }
+  return {
+    stored,
+    stretchFrom(pa) {
+      let low = 0;
+      let high = zeros.length;
+      while (low < high) {
+        const middle = (low + high) >> 1;
+        if (zeros[middle]!.end <= pa) low = middle + 1;
+        else high = middle;
+      }
+      const found = zeros[low];
+      if (!found) return { zeros: false, length: Number.POSITIVE_INFINITY };
+      const inside = found.start <= pa;
+      return { zeros: inside, length: Number((inside ? found.end : found.start) - pa) };
+    },
+  };
 }
 
 /** Runs by index. Writers list them in order, so that sorting is the exception. */

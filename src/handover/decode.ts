@@ -1,8 +1,9 @@
 import { type Claim, newClaims } from "../../formats/claims.js";
-import { bootStops, khoIgnored, luoPanics, misread } from "../../formats/consequence.js";
+import { bootStops, khoIgnored, misread } from "../../formats/consequence.js";
 import { type Context, defaultLimits, type Limits, readMemory, reporter } from "../../formats/context.js";
 import { type Fdt, hasFdtMagic } from "../../formats/fdt/index.js";
 import { kernelOf } from "../../formats/kernels.js";
+import { checkHandoff } from "../../formats/kho/handoff.js";
 import {
   type BitmapSize,
   bitmapSizeOf,
@@ -20,11 +21,11 @@ import { LUO_KHO_ENTRY_NAME, type Luo } from "../../formats/luo/luo.js";
 import { decodeLuo } from "../../formats/luo/records.js";
 import { looksLikeLuo } from "../../formats/luo/root.js";
 import { decodeReserveMem, MEMBLOCK_KHO_FDT } from "../../formats/memblock/memblock.js";
-import { decodeMemfd, isMemfd } from "../../formats/memfd/memfd.js";
+import { decodeMemfd, type FolioRoom, isMemfd } from "../../formats/memfd/memfd.js";
 import { readTree } from "../../formats/tree.js";
 import type { Image } from "../image/image.js";
 import type { Abi } from "../layout/index.js";
-import { pfnOf, physAddr } from "../memory/index.js";
+import { type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
 import type { Finding } from "../report/finding.js";
 import { hex } from "../report/hex.js";
@@ -35,7 +36,7 @@ import type { Meta } from "./meta.js";
 import type { File, Handoff, Handover, LiveUpdate, Session, Subtree, SubtreeKind } from "./model.js";
 import { blobRef, guessRelease, type ReleaseChoice } from "./release.js";
 import { decodeSystemdMapping, SYSTEMD_MAPPING_TOKEN, SYSTEMD_SESSION } from "./systemd.js";
-import { maxBlob, treeBytes } from "./tree-bytes.js";
+import { headerSize, maxBlob, maxBlobs, treeBytes } from "./tree-bytes.js";
 import { recoverNames } from "./truncated.js";
 
 /** How to decode. Everything is optional: what is not given is found, or guessed and said to be guessed. */
@@ -126,10 +127,16 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
 
   const fdt = truncated ? recoverNames(read) : read;
   const blobs = blobReader(image, fdt);
-  const size = pageSizeOf(image, options, found, fdt);
+  const size = pageSizeOf(image, options, limits, found, fdt);
   const abi: Abi = { byteOrder: "little", pageSize: size.pageSize };
   const choice = releaseOf(options, fdt, abi, blobs, early);
-  const ctx: Context = { ...base, abi, kernel: choice.kernel, claims: newClaims(abi.pageSize), report };
+  const ctx: Context = {
+    ...base,
+    abi,
+    kernel: choice.kernel,
+    claims: newClaims(abi.pageSize, limits.maxClaims),
+    report,
+  };
 
   const { handoff } = found;
   if (fdt.header.totalsize > abi.pageSize)
@@ -143,15 +150,16 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
         length: fdt.header.totalsize,
       },
     );
+  if (handoff.recordPa !== 0n || handoff.foundBy === "chosen") checkHandoff(ctx, handoff);
   if (!partial) ctx.claims.claim(handoff.fdtPa, 1, 0, "root");
   const root = decodeRoot(ctx, fdt, handoff.fdtPa);
   const scratch = image.debugfs?.scratch.length
     ? image.debugfs.scratch
-    : handoff.scratchPa === 0n && handoff.scratchSize === 0n
+    : handoff.recordPa === 0n && handoff.scratchPa === 0n && handoff.scratchSize === 0n
       ? []
       : decodeScratch(ctx, handoff.scratchPa, handoff.scratchSize);
   const preserved = decodeMap(ctx, root, handoff, choice);
-  const subtrees = decodeSubtrees(ctx, image, root, blobs, fdt.complete);
+  const subtrees = decodeSubtrees(ctx, image, root, fdt.complete);
   const parts = decodeParts(ctx, image, subtrees, preserved);
 
   const handover: Handover = {
@@ -220,7 +228,7 @@ function blobReader(image: Image, fdt: Fdt): BlobReader {
       const copied = image.debugfs?.blobs.get(name);
       if (copied) return copied;
       const ref = blobRef(fdt, name, abi);
-      if (!ref || ref.pa === 0n || !image.memory.has(physAddr(ref.pa), 8)) return undefined;
+      if (!ref || ref.pa === 0n || !image.memory.has(physAddr(ref.pa), headerSize)) return undefined;
       if (ref.size === undefined) return treeBytes(image.memory, physAddr(ref.pa));
       const size = Number(ref.size < BigInt(maxBlob) ? ref.size : BigInt(maxBlob));
       return image.memory.has(physAddr(ref.pa), size) ? image.memory.read(physAddr(ref.pa), size) : undefined;
@@ -228,7 +236,13 @@ function blobReader(image: Image, fdt: Fdt): BlobReader {
   };
 }
 
-function pageSizeOf(image: Image, options: DecodeOptions, found: FoundRoot, fdt: Fdt): PageSizeChoice {
+function pageSizeOf(
+  image: Image,
+  options: DecodeOptions,
+  limits: Limits,
+  found: FoundRoot,
+  fdt: Fdt,
+): PageSizeChoice {
   const arch = options.meta?.arch ?? image.arch;
   return choosePageSize({
     given: options.pageSize ?? options.meta?.pageSize,
@@ -237,6 +251,7 @@ function pageSizeOf(image: Image, options: DecodeOptions, found: FoundRoot, fdt:
     record: found.handoff.recordPa !== 0n,
     vmcoreinfo: image.pageSize,
     memory: image.memory,
+    limits,
     fdt,
     fdtPa: found.handoff.fdtPa,
   });
@@ -314,24 +329,27 @@ function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemor
   const early = radixShape(ctx.abi, true);
   const doubtful = root.compatible === "kho-v2" || root.compatible === "kho-v3";
   if (early.depth !== shape.depth && doubtful) {
-    const keepsRoot = (candidate: typeof shape): boolean => {
-      const quiet: Context = { ...ctx, claims: newClaims(ctx.abi.pageSize), report: () => {} };
+    const attempt = (candidate: typeof shape): { keepsRoot: boolean; faults: number } => {
+      let faults = 0;
+      const report: Context["report"] = (severity, code) => {
+        if (severity === "error" && code !== "order-too-large") faults++;
+      };
+      const quiet: Context = { ...ctx, claims: newClaims(ctx.abi.pageSize), report };
       const { runs } = decodeRadixMap(quiet, root.mapPa, candidate);
-      return lookupIn(runs)(pfnOf(handoff.fdtPa, ctx.abi.pageSize)).kind !== "absent";
+      const { kind } = lookupIn(runs)(pfnOf(handoff.fdtPa, ctx.abi.pageSize));
+      return { keepsRoot: kind !== "absent", faults };
     };
-    if (!keepsRoot(shape) && keepsRoot(early)) return decodeRadixMap(ctx, root.mapPa, early);
+    // Blocks of order 0 come out wrong of the smaller tree, so that it need not keep the root either.
+    const [whole, smaller] = [attempt(shape), attempt(early)];
+    if (!whole.keepsRoot && (smaller.keepsRoot || smaller.faults < whole.faults))
+      return decodeRadixMap(ctx, root.mapPa, early);
   }
   return decodeRadixMap(ctx, root.mapPa, shape);
 }
 
-function decodeSubtrees(
-  ctx: Context,
-  image: Image,
-  root: Root,
-  blobs: BlobReader,
-  complete: boolean,
-): Subtree[] {
-  const subtrees = root.subtrees.map((ref) => decodeSubtree(ctx, image, ref, blobs));
+function decodeSubtrees(ctx: Context, image: Image, root: Root, complete: boolean): Subtree[] {
+  const room = { bytes: maxBlobs };
+  const subtrees = root.subtrees.map((ref) => decodeSubtree(ctx, image, ref, room));
   // A cut tree may lack the nodes of blobs that were copied.
   const listed = new Set(subtrees.map(({ name }) => name));
   if (!complete)
@@ -341,7 +359,7 @@ function decodeSubtrees(
   return subtrees;
 }
 
-function decodeSubtree(ctx: Context, image: Image, ref: SubtreeRef, blobs: BlobReader): Subtree {
+function decodeSubtree(ctx: Context, image: Image, ref: SubtreeRef, room: { bytes: number }): Subtree {
   const { name, pa } = ref;
   const path = `subtrees.${name}`;
   const copied = image.debugfs?.blobs.get(name);
@@ -352,12 +370,15 @@ function decodeSubtree(ctx: Context, image: Image, ref: SubtreeRef, blobs: BlobR
   if (pa === 0n) {
     ctx.report("error", "subtree-bad-address", `the blob of ${name} is at address 0`, {
       path,
-      consequence: name === LUO_KHO_ENTRY_NAME ? luoPanics("EINVAL") : subtreeLost(name),
+      consequence: subtreeLost(ctx, name),
     });
     return lost;
   }
-  if (ref.size !== undefined && ref.size > BigInt(maxBlob)) {
-    ctx.report("error", "blob-size-mismatch", `the blob of ${name} is said to have ${ref.size} bytes`, {
+  // Readers of structures want a page at most, and those of trees do not look at the size.
+  const page = BigInt(ctx.abi.pageSize);
+  const recorded = ref.size !== undefined && knownSubtrees.has(name) && ref.size > page ? page : ref.size;
+  if (recorded !== undefined && recorded > BigInt(maxBlob)) {
+    ctx.report("warning", "blob-size-mismatch", `the blob of ${name} is said to have ${ref.size} bytes`, {
       path,
       pa,
       expected: `at most ${maxBlob} bytes`,
@@ -366,23 +387,41 @@ function decodeSubtree(ctx: Context, image: Image, ref: SubtreeRef, blobs: BlobR
     return lost;
   }
   // Without a recorded size the blob is a tree, and its first page is what there is to look at.
-  const length = ref.size === undefined ? 8 : Math.max(Number(ref.size), 1);
+  const length = Math.max(Number(recorded ?? 0n), 8);
   const oops = knownSubtrees.has(name) ? bootStops("unhandled fault") : undefined;
-  if (!readMemory(ctx, pa, length, path, oops)) return lost;
-  const blob =
-    ref.size === undefined
-      ? treeBytes(image.memory, pa)
-      : (blobs.blobOf(name, ctx.abi) ?? readMemory(ctx, pa, length, path));
-  if (!blob) return lost;
+  if (room.bytes < length) {
+    ctx.report("error", "limit-exceeded", `all blobs together have more than ${maxBlobs} bytes`, {
+      path,
+      pa,
+    });
+    return lost;
+  }
+  const head = readMemory(ctx, pa, length, path, oops);
+  if (!head) return lost;
+  const tree = recorded === undefined || (knownSubtrees.has(name) && hasFdtMagic(head));
+  const blob = tree ? treeOf(image, pa, head) : head.subarray(0, Number(recorded));
+  if (tree && ref.size !== undefined && ref.size !== BigInt(blob.length))
+    ctx.report(
+      "warning",
+      "blob-size-mismatch",
+      `the tree of ${name} has ${blob.length} bytes; readers do not look at the size that is recorded`,
+      { path, pa, expected: `${blob.length} bytes`, actual: `${ref.size} bytes` },
+    );
+  room.bytes -= blob.length;
   const pages = Math.ceil(Math.max(blob.length, 1) / ctx.abi.pageSize);
   const owner = ctx.claims.claim(pa, pages, pages === 1 && singlePages.has(name) ? 0 : "any-order", path);
   if (owner !== undefined)
     ctx.report("error", "structure-reused", `the blob of ${name} is in use already, as ${owner}`, {
       path,
       pa,
+      consequence: misread("boot", "one of the two is taken for the other"),
     });
   return { name, pa, size: ref.size ?? BigInt(blob.length), kind: kindOf(name, blob), blob };
 }
+
+/** A blob whose size only its own header can tell. */
+const treeOf = ({ memory }: Image, pa: PhysAddr, head: Uint8Array): Uint8Array =>
+  memory.has(pa, headerSize) ? treeBytes(memory, pa) : head;
 
 /** Subtrees with a reader in the kernel that follows the address at boot. */
 const knownSubtrees = new Set([LUO_KHO_ENTRY_NAME, KHO_METADATA_NODE_NAME, MEMBLOCK_KHO_FDT, KHO_TEST_FDT]);
@@ -410,7 +449,7 @@ function decodeParts(
     return subtree?.blob && (subtree as Required<Subtree>);
   };
   const tree = ({ blob, pa, name }: Required<Subtree>): Fdt | undefined =>
-    readTree(ctx, blob, pa, `subtrees.${name}`, subtreeLost(name));
+    readTree(ctx, blob, pa, `subtrees.${name}`, subtreeLost(ctx, name));
 
   const metadata = withBlob(KHO_METADATA_NODE_NAME);
   const kexecMetadata = metadata && decodeKexecMetadata(ctx, metadata.blob, metadata.pa);
@@ -450,30 +489,30 @@ function decodeLiveUpdate(
   const luo = decodeLuo(ctx, blob, pa);
   if (!luo) return undefined;
   const orderOf = preserved ? orderIn(preserved.runs) : () => -1;
-  return {
-    ...luo,
-    sessions: luo.sessions.map((session, s) => withPayloads(ctx, image, session, s, orderOf)),
-  };
+  const left: FolioRoom = { entries: ctx.limits.maxFolios, runs: ctx.limits.maxRuns };
+  const sessions = luo.sessions.map((session, s) => withPayloads(ctx, session, s, orderOf, left));
+  // Of two sessions with one name the first is looked at: a mapping is large, and there could be any number of them.
+  const s = sessions.findIndex(({ name }) => name === SYSTEMD_SESSION);
+  const session = sessions[s];
+  const mapping = session?.files.find(({ token }) => token === SYSTEMD_MAPPING_TOKEN)?.memfd;
+  const systemd = mapping && decodeSystemdMapping(ctx, image.memory, mapping, `luo.sessions[${s}]`);
+  if (session && systemd) sessions[s] = { ...session, systemd };
+  return { ...luo, sessions };
 }
 
 function withPayloads(
   ctx: Context,
-  image: Image,
   session: Luo["sessions"][number],
   s: number,
   orderOf: (pfn: number) => number,
+  left: FolioRoom,
 ): Session {
   const files = session.files.map((file, f): File => {
     if (!isMemfd(file.compatible)) return file;
     const path = `luo.sessions[${s}].files[${f}].memfd`;
-    const memfd = decodeMemfd(ctx, file.compatible, physAddr(file.data), orderOf, path);
+    const memfd = decodeMemfd(ctx, file.compatible, physAddr(file.data), orderOf, path, left);
     ctx.progress?.("files", f + 1, session.files.length);
     return memfd ? { ...file, memfd } : file;
   });
-  const mapping =
-    session.name === SYSTEMD_SESSION
-      ? files.find(({ token }) => token === SYSTEMD_MAPPING_TOKEN)?.memfd
-      : undefined;
-  const systemd = mapping && decodeSystemdMapping(ctx, image.memory, mapping, `luo.sessions[${s}]`);
-  return { ...session, files, ...(systemd && { systemd }) };
+  return { ...session, files };
 }

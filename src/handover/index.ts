@@ -1,4 +1,4 @@
-export { memfdContent, type Piece } from "./content.js";
+export { type ContentOptions, memfdContent, type Piece } from "./content.js";
 export { type Decoded, type DecodeOptions, decodeHandover } from "./decode.js";
 export { type Meta, parseMeta } from "./meta.js";
 export type { File, FoundBy, Handoff, Handover, LiveUpdate, Session, Subtree, SubtreeKind } from "./model.js";

@@ -1,4 +1,4 @@
-import { FDT_MAGIC, fdtAbi, fdtHeader, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
+import { FDT_MAGIC, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
 import {
   bootParamsSize,
   followSetupData,
@@ -20,7 +20,7 @@ import { offsetOf, sizeOf } from "../layout/index.js";
 import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
-import { treeBytes } from "./tree-bytes.js";
+import { headerSize, treeBytes } from "./tree-bytes.js";
 
 /** Something at a page start, or a record in a page, that could be the beginning of a handover. */
 export interface Candidate {
@@ -41,7 +41,14 @@ const stride = 1 << 20;
 /** Candidates that are kept: hostile memory can look like a million roots. */
 const maxCandidates = 1000;
 const scanPage = 4096;
-const headerSize = sizeOf(fdtHeader, fdtAbi);
+/** Largest tree that is looked at; a machine's own device tree is at most 2 MiB. */
+const maxTree = 2 << 20;
+/** Bytes of trees that are read beyond once the memory: every page can be the beginning of one of 2 MiB. */
+const treeBudget = 64 << 20;
+/** Trees that are remembered. */
+const maxKnown = 1 << 20;
+/** Characters of a verdict: names in a tree can be as long as the tree. */
+const maxVerdict = 500;
 const magicAt = offsetOf(bootParams, "header", x86Abi);
 
 /**
@@ -51,16 +58,36 @@ const magicAt = offsetOf(bootParams, "header", x86Abi);
 export function scan(memory: Memory, progress?: (done: number, total: number) => void): Candidate[] {
   const found: Candidate[] = [];
   let total = 0n;
-  for (const range of memory.ranges) total += range.size;
+  // Nothing begins in zeros, of which a capture can claim any amount.
+  const stored = memory.ranges.filter((range) => !range.zeros);
+  for (const range of stored) total += range.size;
+  const judge = treeJudge(memory, treeBudget + Number(total));
   let done = 0;
-  for (const { pa, size } of memory.ranges)
+  for (const { pa, size } of stored)
     for (let at = 0n; at < size; at += BigInt(stride)) {
       const length = Number(size - at < BigInt(stride) ? size - at : BigInt(stride));
-      scanBytes(memory, readable(memory, physAddr(pa + at), length), physAddr(pa + at), found);
+      scanBytes(memory, readable(memory, physAddr(pa + at), length), physAddr(pa + at), found, judge);
       progress?.((done += length), Number(total));
-      if (found.length >= maxCandidates) return ranked(memory, found);
+      if (found.length >= maxCandidates) return ranked(judge, found);
     }
-  return ranked(memory, found);
+  return ranked(judge, found);
+}
+
+type Judge = (pa: PhysAddr) => Candidate | undefined;
+
+/** {@link judgeTree}, each address once and no more than `budget` bytes in all. */
+function treeJudge(memory: Memory, budget: number): Judge {
+  const known = new Map<PhysAddr, Candidate | undefined>();
+  let left = budget;
+  return (pa) => {
+    if (known.has(pa)) return known.get(pa);
+    if (left <= 0) return undefined;
+    const candidate = judgeTree(memory, pa, (length) => {
+      left -= length;
+    });
+    if (known.size < maxKnown) known.set(pa, candidate);
+    return candidate;
+  };
 }
 
 /** A file that ends early lacks the end of its last segment. */
@@ -74,19 +101,25 @@ function readable(memory: Memory, pa: PhysAddr, length: number): Uint8Array {
   }
 }
 
-function scanBytes(memory: Memory, bytes: Uint8Array, base: PhysAddr, found: Candidate[]): void {
+function scanBytes(
+  memory: Memory,
+  bytes: Uint8Array,
+  base: PhysAddr,
+  found: Candidate[],
+  judge: Judge,
+): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const push = (candidate: Candidate | undefined): void => {
-    if (candidate && found.length < maxCandidates) found.push(candidate);
+    if (candidate) found.push({ ...candidate, verdict: candidate.verdict.slice(0, maxVerdict) });
   };
   const firstPage = Number((BigInt(scanPage) - (base % BigInt(scanPage))) % BigInt(scanPage));
-  for (let at = firstPage; at + headerSize <= bytes.length; at += scanPage) {
+  for (let at = firstPage; at + headerSize <= bytes.length && found.length < maxCandidates; at += scanPage) {
     const pa = physAddr(base + BigInt(at));
-    if (view.getUint32(at) === FDT_MAGIC) push(judgeTree(memory, pa));
+    if (view.getUint32(at) === FDT_MAGIC) push(judge(pa));
     if (at + bootParamsSize > bytes.length || view.getUint32(at + magicAt, true) !== BOOT_PARAMS_MAGIC)
       continue;
     const head = setupDataHead(bytes.subarray(at, at + bootParamsSize));
-    if (head !== undefined) push(judgeBootParams(memory, pa, head));
+    if (head !== undefined) push(judgeBootParams(memory, pa, head, judge));
   }
   // A record is 8-byte aligned: type and len follow each other, and no other type is followed by the same len.
   const typeAt = offsetOf(setupData, "type", x86Abi);
@@ -94,17 +127,23 @@ function scanBytes(memory: Memory, bytes: Uint8Array, base: PhysAddr, found: Can
   const payload = sizeOf(khoData, x86Abi);
   const firstWord = Number((8n - (base % 8n)) % 8n);
   const end = bytes.length - sizeOf(setupData, x86Abi) - payload;
-  for (let at = firstWord; at <= end; at += 8)
+  for (let at = firstWord; at <= end && found.length < maxCandidates; at += 8)
     if (view.getUint32(at + typeAt, true) === SETUP_KEXEC_KHO && view.getUint32(at + lenAt, true) === payload)
-      push(judgeRecord(memory, physAddr(base + BigInt(at))));
+      push(judgeRecord(memory, physAddr(base + BigInt(at)), judge));
 }
 
-/** A root tree, or a device tree that leads to one; undefined for any other tree. */
-export function judgeTree(memory: Memory, pa: PhysAddr): Candidate | undefined {
+/** A root tree, or a device tree that leads to one; undefined for any other tree. `read` is told how long it is. */
+export function judgeTree(
+  memory: Memory,
+  pa: PhysAddr,
+  read?: (length: number) => void,
+): Candidate | undefined {
   const bad = (verdict: string): Candidate => ({ pa, kind: "root", verdict, usable: false, score: 0 });
   try {
     const faults: string[] = [];
-    const fdt = readFdt(treeBytes(memory, pa), {
+    const bytes = treeBytes(memory, pa, maxTree);
+    read?.(bytes.length);
+    const fdt = readFdt(bytes, {
       lenient: true,
       report: ({ message }) => faults.push(message),
       maxNodes: 100_000,
@@ -150,20 +189,20 @@ export function judgeTree(memory: Memory, pa: PhysAddr): Candidate | undefined {
   }
 }
 
-function judgeRecord(memory: Memory, pa: PhysAddr): Candidate | undefined {
-  const node = followSetupData(memory, pa).nodes[0];
+function judgeRecord(memory: Memory, pa: PhysAddr, judge: Judge): Candidate | undefined {
+  const [node] = followSetupData(memory, pa, 1).nodes;
   const record = node && handoffOfNode(memory, node);
   // Chance finds: the tree is page aligned and exactly a page is handed off, whole areas of 16 bytes.
   if (!record || record.fdtPa % 4096n !== 0n || record.fdtPa === 0n || record.scratchSize % 16n !== 0n)
     return undefined;
-  return judgedRecord(memory, pa, "setup_data", record);
+  return judgedRecord(memory, pa, "setup_data", record, judge);
 }
 
-function judgeBootParams(memory: Memory, pa: PhysAddr, head: PhysAddr): Candidate {
+function judgeBootParams(memory: Memory, pa: PhysAddr, head: PhysAddr, judge: Judge): Candidate {
   const { nodes, ended } = followSetupData(memory, head);
   for (const node of nodes) {
     const record = handoffOfNode(memory, node);
-    if (record) return judgedRecord(memory, pa, "boot_params", record);
+    if (record) return judgedRecord(memory, pa, "boot_params", record, judge);
   }
   const verdict = `an x86 zero page, its setup_data list of ${nodes.length} nodes has no hand-off record${ended === "at-end" ? "" : ` (${ended === "cycle" ? "it runs in a circle" : "it leaves the capture"})`}`;
   return { pa, kind: "boot_params", verdict, usable: false, score: 0 };
@@ -174,23 +213,24 @@ function judgedRecord(
   pa: PhysAddr,
   kind: Candidate["kind"],
   record: HandoffRecord,
+  judge: Judge,
 ): Candidate {
   const there = memory.has(record.fdtPa, headerSize);
-  const tree = there ? judgeTree(memory, record.fdtPa) : undefined;
+  const tree = there ? judge(record.fdtPa) : undefined;
   const usable = tree?.kind === "root" && tree.usable;
   const verdict = `${kind === "boot_params" ? "an x86 zero page that leads to a" : "a"} hand-off record for a root at ${hex(record.fdtPa)}${usable ? "" : there ? ", where there is no root" : ", which is not in the capture"}`;
   return { pa, kind, verdict, usable, record, score: tree?.score ?? 0 };
 }
 
 /** Usable ones first; a root that a record leads to above one that was merely lying around. */
-function ranked(memory: Memory, found: Candidate[]): Candidate[] {
+function ranked(judge: Judge, found: Candidate[]): Candidate[] {
   const handedOff = new Map<bigint, number>();
   for (const { record, usable } of found)
     if (record && usable) handedOff.set(record.fdtPa, (handedOff.get(record.fdtPa) ?? 0) + 1);
   const weight = (candidate: Candidate): number => {
     if (!candidate.usable) return -1;
     const root = candidate.record?.fdtPa ?? candidate.pa;
-    const base = candidate.record ? (judgeTree(memory, root)?.score ?? 0) : candidate.score;
+    const base = candidate.record ? (judge(root)?.score ?? 0) : candidate.score;
     return base + (handedOff.has(root) ? 1000 : 0) + (candidate.record ? 500 : 0);
   };
   const weights = new Map(found.map((candidate) => [candidate, weight(candidate)]));

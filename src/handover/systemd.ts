@@ -62,15 +62,18 @@ type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
+const isU32 = (value: unknown): value is number =>
+  typeof value === "number" && Number.isInteger(value) && value >= 0 && value < 2 ** 32;
+
 function mappingOf(json: unknown): SystemdMapping | undefined {
   if (!isObject(json)) return undefined;
   // The form before the release: control-group paths directly above the arrays, and no version.
   if (json.version === undefined) return { version: 0, units: unitsOf(json, (entries) => entries) };
-  if (typeof json.version !== "number") return undefined;
+  if (!isU32(json.version)) return undefined;
   const kexecs = isObject(json.state) ? json.state.kexecsCount : undefined;
   return {
     version: json.version,
-    ...(typeof kexecs === "number" && { kexecsCount: kexecs }),
+    ...(isU32(kexecs) && { kexecsCount: kexecs }),
     units: isObject(json.units)
       ? unitsOf(json.units, (unit) => (isObject(unit) ? unit.fdstore : undefined))
       : [],
@@ -90,7 +93,7 @@ function entryOf(entry: Json): FdStoreEntry {
   return {
     type: typeof entry.type === "string" ? entry.type : "",
     name: typeof entry.name === "string" ? entry.name : "",
-    ...(typeof token === "number" && Number.isSafeInteger(token) && { token: BigInt(token) }),
+    ...(typeof token === "number" && Number.isSafeInteger(token) && token >= 0 && { token: BigInt(token) }),
     ...(typeof session === "string" && { sessionName: session }),
   };
 }

@@ -1,7 +1,7 @@
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
 import { fileOffset, type PhysAddr, physAddr } from "./address.js";
-import type { Memory, MemoryRange } from "./memory.js";
+import { type Memory, type MemoryRange, maxRead } from "./memory.js";
 import type { ByteSource } from "./source.js";
 
 /** A piece of physical memory and where its bytes are. */
@@ -83,12 +83,14 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
       read: (pa, length) => {
         const piece = find(pa);
         if (piece && pa + BigInt(length) <= piece.pa + piece.size) {
+          if (length > maxRead) throw tooLong(pa, length);
           const bytes = readPiece(piece, Number(pa - piece.pa), length);
           if (bytes.length === length) return bytes;
           throw absent(pa + BigInt(bytes.length), pa, length);
         }
         const missing = forParts(pa, length, () => {});
         if (missing !== undefined) throw absent(missing, pa, length);
+        if (length > maxRead) throw tooLong(pa, length);
         const whole = new Uint8Array(length);
         forParts(pa, length, (part, skip, count, done) => {
           const bytes = readPiece(part, skip, count);
@@ -100,6 +102,14 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
     },
   };
 }
+
+const tooLong = (pa: PhysAddr, length: number): KhoError =>
+  new KhoError("limit-exceeded", `a read of ${length} bytes at ${hex(pa)} is too long`, {
+    pa,
+    length,
+    expected: `at most ${maxRead} bytes at once`,
+    actual: `${length} bytes`,
+  });
 
 const readPiece = (piece: Segment, skip: number, count: number): Uint8Array =>
   piece.source ? piece.source.read(fileOffset(piece.at + skip), count) : new Uint8Array(count);
@@ -116,7 +126,8 @@ function disjoint(segments: readonly Segment[]): { pieces: Segment[]; overlaps: 
     if (from >= to) return;
     const { source, at } = piece;
     const skip = Number(from - piece.pa);
-    pieces.push({ pa: physAddr(from), size: to - from, at: at + skip, ...(source && { source }) });
+    const stored = source ? { source } : { zeros: true };
+    pieces.push({ pa: physAddr(from), size: to - from, at: at + skip, ...stored });
   };
   /** The piece whose bytes are used from `used` on, and those beneath it, of which some reach further. */
   let active: Ranked | undefined;
