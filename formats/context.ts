@@ -48,6 +48,8 @@ export interface Context {
   readonly abi: Abi;
   /** The release whose reader judges; formats that are not its own are still read. */
   readonly kernel: Kernel;
+  /** True if nothing but version strings tells the release, so that the kernel at hand may be between two of them. */
+  readonly releaseOpen?: boolean;
   readonly limits: Limits;
   /** Which pages the structures occupy. */
   readonly claims: Claims;
@@ -63,6 +65,7 @@ const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, 
 
 /** Makes `report` of a {@link Context}: collects findings, and in strict mode throws what stops the named kernel. */
 export function reporter(findings: Finding[], strict: boolean, maxFindings: number): Context["report"] {
+  let full = false;
   return (severity, code, sentence, { path, pa = 0n, length = 0, expected, actual, consequence }) => {
     const message = cut(sentence);
     const detail = {
@@ -75,16 +78,19 @@ export function reporter(findings: Finding[], strict: boolean, maxFindings: numb
     };
     const stops = consequence?.all && consequence.outcome !== "misread";
     if (strict && stops) throw new KhoError(code, message, detail);
-    if (findings.length < maxFindings) findings.push({ severity, code, message, ...detail });
-    else if (findings.length === maxFindings)
+    // The last quarter is kept for what matters most.
+    const room = severity === "error" ? maxFindings : Math.ceil(maxFindings * 0.75);
+    if (findings.length < room) findings.push({ severity, code, message, ...detail });
+    else if (!full)
       findings.push({
         severity: "warning",
         code: "limit-exceeded",
-        message: `more than ${maxFindings} findings; the rest is not listed`,
+        message: `more than ${room} findings; from here on not all are listed`,
         path: "",
         pa: 0n,
         length: 0,
       });
+    full ||= findings.length > room;
   };
 }
 

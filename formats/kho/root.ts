@@ -5,6 +5,7 @@ import type { Context } from "../context.js";
 import { type Fdt, nativeU64, property, stringList } from "../fdt/index.js";
 import { isAtLeast, type KhoVersion } from "../kernels.js";
 import { LUO_KHO_ENTRY_NAME } from "../luo/luo.js";
+import { reportVersion } from "../version.js";
 
 /** What a version of the root tree calls its parts. include/linux/kho/abi/kexec_handover.h */
 export interface RootForm {
@@ -60,21 +61,23 @@ export function decodeRoot(ctx: Context, fdt: Fdt, pa: PhysAddr): Root {
   const versions = rootVersions(fdt);
   const compatible = versions[0] ?? "";
   const known = knownVersion(versions);
-  if (!versions.includes(ctx.kernel.kho))
-    ctx.report(
-      "error",
-      versions.length === 0 ? "property-missing" : known ? "compatible-mismatch" : "compatible-unknown",
-      versions.length === 0
-        ? "the root has no usable version string"
-        : `the root is of version "${compatible}"`,
-      {
-        path: "compatible",
-        pa,
-        expected: ctx.kernel.kho,
-        actual: compatible,
-        consequence: khoIgnored("EINVAL"),
-      },
-    );
+  if (versions.length === 0)
+    ctx.report("error", "property-missing", "the root has no usable version string", {
+      path: "compatible",
+      pa,
+      expected: ctx.kernel.kho,
+      consequence: khoIgnored("EINVAL"),
+    });
+  else if (!versions.includes(ctx.kernel.kho))
+    reportVersion(ctx, {
+      subject: "the root",
+      path: "compatible",
+      pa,
+      found: compatible,
+      expected: ctx.kernel.kho,
+      known: known !== undefined,
+      consequence: khoIgnored("EINVAL"),
+    });
   const form = rootForms[known ?? guessVersion(fdt)];
   return { compatible, form, mapPa: mapOf(ctx, fdt, pa), subtrees: subtreesOf(ctx, fdt, form, pa) };
 }

@@ -306,8 +306,9 @@ function checkHandler(
   } else if (name === "") {
     ctx.report("error", "string-empty", "the handler's name is empty", { ...place, consequence });
   } else if (name !== ctx.kernel.memfd) {
-    // Another release's handler is certainly absent; any other name may belong to a module that the reader has.
-    const foreign = kernels.some((kernel) => kernel.memfd === name);
+    // Another release's handler is certainly absent, where the release is certain; any other name may belong to a
+    // module that the reader has.
+    const foreign = !ctx.releaseOpen && kernels.some((kernel) => kernel.memfd === name);
     if (!foreign && handlers.has(name)) return;
     handlers.add(name);
     ctx.report(

@@ -4,6 +4,7 @@ import { bootStops, itemIgnored, luoPanics } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { child, type FdtNode, hasFdtMagic, nativeU64, property, stringList } from "../fdt/index.js";
 import { readTree } from "../tree.js";
+import { reportVersion } from "../version.js";
 import { luoSer, luoSerV2 } from "./layout.js";
 
 /** How sessions, or the files of a session, are stored: one contiguous area, or a list of blocks. */
@@ -56,20 +57,17 @@ export function decodeLuoRoot(ctx: Context, blob: Uint8Array, pa: PhysAddr): Luo
   return hasFdtMagic(blob) ? fromFdt(ctx, blob, pa) : fromStruct(ctx, blob, pa);
 }
 
-function reportVersion(ctx: Context, compatible: string, known: boolean, pa: PhysAddr): void {
-  if (compatible === ctx.kernel.luo) return;
-  ctx.report(
-    "error",
-    known ? "compatible-mismatch" : "compatible-unknown",
-    `live update state is of version "${compatible}"`,
-    {
-      path: `${path}.compatible`,
-      pa,
-      expected: ctx.kernel.luo ?? "none: this release has no live update",
-      actual: compatible,
-      consequence: ctx.kernel.luo ? luoPanics("EINVAL") : itemIgnored("this release has no live update"),
-    },
-  );
+function checkVersion(ctx: Context, found: string, known: boolean, pa: PhysAddr): void {
+  if (found === ctx.kernel.luo) return;
+  reportVersion(ctx, {
+    subject: "live update state",
+    path: `${path}.compatible`,
+    pa,
+    found,
+    expected: ctx.kernel.luo ?? "none: this release has no live update",
+    known,
+    consequence: ctx.kernel.luo ? luoPanics("EINVAL") : itemIgnored("this release has no live update"),
+  });
 }
 
 function fromStruct(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefined {
@@ -88,7 +86,7 @@ function fromStruct(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | und
   }
   const root = decode(luoSer, blob, 0, abi);
   const form = formOf("raw", root.compatible);
-  reportVersion(ctx, root.compatible, form !== undefined, pa);
+  checkVersion(ctx, root.compatible, form !== undefined, pa);
   if (!form) return undefined;
   return {
     compatible: root.compatible,
@@ -105,7 +103,7 @@ function fromFdt(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefi
   if (!fdt) return undefined;
   const compatible = compatibleOf(ctx, fdt.root, pa, path, ctx.kernel.luo) ?? "";
   const form = formOf("fdt", compatible);
-  reportVersion(ctx, compatible, form !== undefined, pa);
+  checkVersion(ctx, compatible, form !== undefined, pa);
   if (!form) return undefined;
   const numbers =
     form.root === "properties" ? fromProperties(ctx, fdt.root, pa) : fromPointer(ctx, fdt.root, pa);
@@ -127,6 +125,12 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
       path: `${path}.luo-flb`,
       pa,
       consequence: luoPanics("ENOENT"),
+    });
+  if (present && !ctx.kernel.flb)
+    ctx.report("warning", "flb-ignored", `Linux ${ctx.kernel.release} has no FLBs, what they refer to is lost`, {
+      path: `${path}.luo-flb`,
+      pa,
+      consequence: itemIgnored("nobody looks at the FLBs"),
     });
   // What nobody looks at cannot be wrong.
   const judged: Context = wantsFlb ? ctx : { ...ctx, report: () => {} };

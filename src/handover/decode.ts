@@ -134,6 +134,7 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
     ...base,
     abi,
     kernel: choice.kernel,
+    releaseOpen: choice.open ?? false,
     claims: newClaims(abi.pageSize, limits.maxClaims),
     report,
   };

@@ -14,6 +14,8 @@ export interface ReleaseChoice {
   readonly guessed: boolean;
   /** Why this one, as a sentence. */
   readonly evidence: string;
+  /** True if only version strings tell, so that a development kernel may have written it. */
+  readonly open?: boolean;
   /** Bitmaps of `kho-v1`: true if nothing decides which of the two sizes they have. */
   readonly bitmapUndecided?: boolean;
 }
@@ -35,6 +37,7 @@ export function guessRelease(evidence: Evidence): ReleaseChoice {
     kernel: kernelOf(release),
     guessed: true,
     evidence: why,
+    open: true,
   });
 
   const metadata = evidence.blobOf(KHO_METADATA_NODE_NAME);
@@ -42,7 +45,10 @@ export function guessRelease(evidence: Evidence): ReleaseChoice {
     const { previous_release: release } = decode(khoKexecMetadata, metadata, 0, abi);
     const kernel = findKernel(release);
     if (kernel && (version === undefined || kernel.kho === version))
-      return choice(kernel.release, `kexec-metadata names ${release.slice(0, 65)}`);
+      return {
+        ...choice(kernel.release, `kexec-metadata names ${release.slice(0, 65)}`),
+        open: /-(rc|next)/.test(release),
+      };
   }
   if (version === "kho-v4") return choice("7.3", "kho-v4 is of 7.2 and 7.3, which write the same bytes");
   if (version === "kho-v3") return choice("7.1", "kho-v3 is of 7.1");

@@ -50,13 +50,17 @@ export function decodeSystemdMapping(
   try {
     for (const piece of memfdContent(memory, memfd, ctx.abi.pageSize))
       if (piece.kind === "data") bytes.set(piece.bytes, piece.offset);
-    const json: unknown = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    const json: unknown = JSON.parse(exactTokens(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
     return mappingOf(json) ?? ignored("it is JSON of another form");
   } catch (error) {
     if (isKhoError(error)) return ignored(error.message);
     return ignored("it is not JSON");
   }
 }
+
+/** Tokens are u64, which JSON.parse would round: as strings they stay exact. No string can hold such text unescaped. */
+const exactTokens = (json: string): string =>
+  json.replace(/("(?:token|fd_index)"\s*:\s*)(\d{1,20})(?=\s*[,}])/g, '$1"$2"');
 
 type Json = Record<string, unknown>;
 const isObject = (value: unknown): value is Json =>
@@ -87,13 +91,15 @@ function unitsOf(units: Json, entriesOf: (unit: unknown) => unknown): SystemdMap
   });
 }
 
+const isU64 = (text: string): boolean => /^\d{1,20}$/.test(text) && BigInt(text) >> 64n === 0n;
+
 function entryOf(entry: Json): FdStoreEntry {
   const token = entry.token ?? entry.fd_index;
   const session = entry.sessionName ?? entry.session_name;
   return {
     type: typeof entry.type === "string" ? entry.type : "",
     name: typeof entry.name === "string" ? entry.name : "",
-    ...(typeof token === "number" && Number.isSafeInteger(token) && token >= 0 && { token: BigInt(token) }),
+    ...(typeof token === "string" && isU64(token) && { token: BigInt(token) }),
     ...(typeof session === "string" && { sessionName: session }),
   };
 }

@@ -83,6 +83,7 @@ export const codes = {
   "file-unknown-handler": "no handler of this release has that name",
   "flb-count": "the number of FLBs does not fit the page that holds them",
   "flb-missing": "the FLB area that this release demands is absent",
+  "flb-ignored": "this release does not read FLBs",
   "memfd-bad-header": "the memfd's own structure is malformed",
   "memfd-bad-seals": "the seals contain bits that no kernel knows",
   "memfd-bad-position": "the file position cannot be taken over",
