@@ -25,12 +25,17 @@ export function reportVersion(ctx: Context, version: ForeignVersion): void {
   const released = kernels.some((kernel) => kernel.kho === found || kernel.luo === found);
   const message = `${subject} is of version "${found}"`;
   if (known && !released && ctx.releaseOpen)
-    ctx.report("warning", "compatible-mismatch", `${message}, which only development kernels wrote and read`, {
-      path,
-      pa,
-      expected,
-      actual: found,
-    });
+    ctx.report(
+      "warning",
+      "compatible-mismatch",
+      `${message}, which only development kernels wrote and read`,
+      {
+        path,
+        pa,
+        expected,
+        actual: found,
+      },
+    );
   else
     ctx.report("error", known ? "compatible-mismatch" : "compatible-unknown", message, {
       path,

@@ -127,11 +127,16 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
       consequence: luoPanics("ENOENT"),
     });
   if (present && !ctx.kernel.flb)
-    ctx.report("warning", "flb-ignored", `Linux ${ctx.kernel.release} has no FLBs, what they refer to is lost`, {
-      path: `${path}.luo-flb`,
-      pa,
-      consequence: itemIgnored("nobody looks at the FLBs"),
-    });
+    ctx.report(
+      "warning",
+      "flb-ignored",
+      `Linux ${ctx.kernel.release} has no FLBs, what they refer to is lost`,
+      {
+        path: `${path}.luo-flb`,
+        pa,
+        consequence: itemIgnored("nobody looks at the FLBs"),
+      },
+    );
   // What nobody looks at cannot be wrong.
   const judged: Context = wantsFlb ? ctx : { ...ctx, report: () => {} };
   const flb = present ? nodeOf(judged, root, "luo-flb", "luo-flb-v1", pa) : undefined;

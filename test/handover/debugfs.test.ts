@@ -48,6 +48,8 @@ describe.each(fixtures)("debugfs of $name", (fixture) => {
     if (kernel.kho !== "kho-v1") expect(loud).toEqual(["truncated-capture"]);
     else if (!kernel.luo) expect(loud).toEqual([]);
     expect(handover.compatible).toBe(whole.compatible);
-    expect(handover.subtrees.map(({ name }) => name).sort()).toEqual(whole.subtrees.map(({ name }) => name).sort());
+    expect(handover.subtrees.map(({ name }) => name).sort()).toEqual(
+      whole.subtrees.map(({ name }) => name).sort(),
+    );
   });
 });
