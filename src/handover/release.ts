@@ -1,12 +1,18 @@
-import { type Fdt, fdtAbi, fdtHeader, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
+import { newClaims } from "../../formats/claims.js";
+import type { Context } from "../../formats/context.js";
+import { type Fdt, fdtAbi, fdtHeader, property, readFdt } from "../../formats/fdt/index.js";
 import { findKernel, type Kernel, kernelOf } from "../../formats/kernels.js";
 import { khoKexecMetadata, khoVmalloc } from "../../formats/kho/layout.js";
+import { bitmapSizeOf, decodeChunks } from "../../formats/kho/map-bitmaps.js";
 import { KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
-import { knownVersion, rootForms, rootVersions } from "../../formats/kho/root.js";
+import { decodeRoot, knownVersion, rootVersions } from "../../formats/kho/root.js";
 import { KHO_TEST_FDT } from "../../formats/kho/test-module.js";
 import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { type Abi, decode, sizeOf } from "../layout/index.js";
+import { physAddr } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
+import type { BlobReader } from "./blobs.js";
+import type { DecodeOptions } from "./options.js";
 
 /** Which release's formats to read with, and how that is known. */
 export interface ReleaseChoice {
@@ -27,6 +33,34 @@ export interface Evidence {
   blobOf(name: string): Uint8Array | undefined;
   /** What the chunk list of `kho-v1` says of its bitmaps; undefined if it fits both sizes. */
   bitmapSize(): 512 | undefined;
+}
+
+/** The release that the caller names, or that the side file names, or a guess. */
+export function chooseRelease(
+  { release, meta }: DecodeOptions,
+  early: Context,
+  fdt: Fdt,
+  { blobOf }: BlobReader,
+): ReleaseChoice {
+  const { abi } = early;
+  if (release !== undefined)
+    return { kernel: kernelOf(release), guessed: false, evidence: "named by the caller" };
+  if (meta?.kernelRelease !== undefined)
+    return {
+      kernel: kernelOf(meta.kernelRelease),
+      guessed: false,
+      evidence: `the side file names ${meta.kernelRelease.slice(0, 65)}`,
+    };
+  return guessRelease({
+    fdt,
+    abi,
+    blobOf: (name) => blobOf(name, abi),
+    bitmapSize: () => {
+      const quiet: Context = { ...early, claims: newClaims(abi.pageSize), report: () => {} };
+      const { mapPa } = decodeRoot(quiet, fdt, physAddr(0));
+      return bitmapSizeOf(decodeChunks(quiet, mapPa), abi);
+    },
+  });
 }
 
 /** Works out the release that wrote a handover from what releases do differently. Never better than the evidence says. */
@@ -97,22 +131,4 @@ function holdsVmalloc(tree: Fdt | undefined, abi: Abi): boolean {
     abi.byteOrder === "little",
   );
   return nrFolios * 8 !== info.value.length;
-}
-
-/** Address of a subtree's blob in a root tree of any version, with its size where recorded. */
-export function blobRef(
-  fdt: Fdt,
-  name: string,
-  abi: Abi,
-): { pa: bigint; size: bigint | undefined } | undefined {
-  const node = fdt.root.children.find((candidate) => candidate.name === name);
-  const version = knownVersion(rootVersions(fdt));
-  if (!node || !version) return undefined;
-  const number = (property_: string | undefined): bigint | undefined => {
-    const found = property_ === undefined ? undefined : property(node, property_);
-    return found && nativeU64(found.value, abi);
-  };
-  const form = rootForms[version];
-  const pa = number(form.address);
-  return pa === undefined ? undefined : { pa, size: number(form.size) };
 }

@@ -1,0 +1,80 @@
+import { newClaims } from "../../formats/claims.js";
+import { misread } from "../../formats/consequence.js";
+import type { Context } from "../../formats/context.js";
+import {
+  type BitmapSize,
+  bitmapSizeOf,
+  decodeBitmapMap,
+  decodeChunks,
+} from "../../formats/kho/map-bitmaps.js";
+import { decodeRadixMap, radixShape } from "../../formats/kho/map-radix.js";
+import type { PreservedMemory } from "../../formats/kho/preserved.js";
+import type { Root } from "../../formats/kho/root.js";
+import { lookupIn } from "../../formats/kho/runs.js";
+import { pfnOf } from "../memory/index.js";
+import type { Handoff } from "./model.js";
+import type { ReleaseChoice } from "./release.js";
+
+/** Reads the memory map in whichever form the root's version has it; undefined if there is none in the capture. */
+export function decodeMap(
+  ctx: Context,
+  root: Root,
+  handoff: Handoff,
+  choice: ReleaseChoice,
+): PreservedMemory | undefined {
+  const { mapPa, form } = root;
+  // A copied file says where the map is, but holds none of it.
+  if (mapPa === 0n || ctx.memory.ranges.length === 0) return undefined;
+  if (form.map === "radix") return decodeRadix(ctx, root, handoff);
+  const list = decodeChunks(ctx, mapPa);
+  const size: BitmapSize = ctx.kernel.bitmap ?? bitmapSizeOf(list, ctx.abi) ?? "page";
+  if (choice.bitmapUndecided)
+    ctx.report(
+      "info",
+      "bitmap-size-guessed",
+      "nothing decides how large the bitmaps are; read as pages, --release 6.17 reads them as 512 bytes",
+      {
+        path: "preserved",
+        pa: mapPa,
+      },
+    );
+  if (size === "page" && bitmapSizeOf(list, ctx.abi) === 512)
+    ctx.report(
+      "error",
+      "map-bad-bitmap",
+      `the bitmaps can only be of 512 bytes, Linux ${ctx.kernel.release} reads them as pages`,
+      {
+        path: "preserved",
+        pa: mapPa,
+        consequence: misread(
+          "boot",
+          "accepted and misread: the version string is the same, the bitmaps are not",
+        ),
+      },
+    );
+  return decodeBitmapMap(ctx, mapPa, list, size);
+}
+
+/** Trees of early `kho-v2` and `kho-v3` kernels with 16K pages have a level less: the reading that keeps the root wins. */
+function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemory {
+  const shape = radixShape(ctx.abi);
+  const early = radixShape(ctx.abi, true);
+  const doubtful = root.compatible === "kho-v2" || root.compatible === "kho-v3";
+  if (early.depth !== shape.depth && doubtful) {
+    const attempt = (candidate: typeof shape): { keepsRoot: boolean; faults: number } => {
+      let faults = 0;
+      const report: Context["report"] = (severity, code) => {
+        if (severity === "error" && code !== "order-too-large") faults++;
+      };
+      const quiet: Context = { ...ctx, claims: newClaims(ctx.abi.pageSize), report };
+      const { runs } = decodeRadixMap(quiet, root.mapPa, candidate);
+      const { kind } = lookupIn(runs)(pfnOf(handoff.fdtPa, ctx.abi.pageSize));
+      return { keepsRoot: kind !== "absent", faults };
+    };
+    // Blocks of order 0 come out wrong of the smaller tree, so that it need not keep the root either.
+    const [whole, smaller] = [attempt(shape), attempt(early)];
+    if (!whole.keepsRoot && (smaller.keepsRoot || smaller.faults < whole.faults))
+      return decodeRadixMap(ctx, root.mapPa, early);
+  }
+  return decodeRadixMap(ctx, root.mapPa, shape);
+}
