@@ -65,7 +65,8 @@ const cut = (text: string): string => (text.length > maxText ? `${text.slice(0, 
 
 /** Makes `report` of a {@link Context}: collects findings, and in strict mode throws what stops the named kernel. */
 export function reporter(findings: Finding[], strict: boolean, maxFindings: number): Context["report"] {
-  let full = false;
+  /** 1 once it was said that not all are listed. */
+  let noted = 0;
   return (severity, code, sentence, { path, pa = 0n, length = 0, expected, actual, consequence }) => {
     const message = cut(sentence);
     const detail = {
@@ -80,8 +81,9 @@ export function reporter(findings: Finding[], strict: boolean, maxFindings: numb
     if (strict && stops) throw new KhoError(code, message, detail);
     // The last quarter is kept for what matters most.
     const room = severity === "error" ? maxFindings : Math.ceil(maxFindings * 0.75);
-    if (findings.length < room) findings.push({ severity, code, message, ...detail });
-    else if (!full)
+    if (findings.length - noted < room) findings.push({ severity, code, message, ...detail });
+    else if (noted === 0) {
+      noted = 1;
       findings.push({
         severity: "warning",
         code: "limit-exceeded",
@@ -90,7 +92,7 @@ export function reporter(findings: Finding[], strict: boolean, maxFindings: numb
         pa: 0n,
         length: 0,
       });
-    full ||= findings.length > room;
+    }
   };
 }
 

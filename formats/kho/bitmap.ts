@@ -1,10 +1,12 @@
+import { littleWords } from "../../src/layout/index.js";
+
 /**
  * Calls `emit(first, count)` for each run of adjacent set bits, ascending. Bit i is bit i mod 8 of byte i / 8.
  * Looks at transitions instead of bits: `x ^ (x << 1 | carry)` has a bit where a run starts or ends, and one
  * count-trailing-zeros finds each. Takes whole 32-bit words: the length must be a multiple of 4.
  */
 export function forEachRun(bitmap: Uint8Array, emit: (first: number, count: number) => void): void {
-  const words = wordsOf(bitmap);
+  const words = littleWords(bitmap);
   let start = -1;
   let carry = 0;
   for (let i = 0; i < words.length; i++) {
@@ -26,14 +28,3 @@ export function forEachRun(bitmap: Uint8Array, emit: (first: number, count: numb
   }
   if (start >= 0) emit(start, words.length * 32 - start);
 }
-
-/** The bytes as little-endian words: a view where alignment and the host allow it, else a copy. */
-function wordsOf(bitmap: Uint8Array): Int32Array {
-  const count = bitmap.length >>> 2;
-  if (hostIsLittle && bitmap.byteOffset % 4 === 0)
-    return new Int32Array(bitmap.buffer, bitmap.byteOffset, count);
-  const view = new DataView(bitmap.buffer, bitmap.byteOffset, bitmap.length);
-  return Int32Array.from({ length: count }, (_, i) => view.getInt32(i * 4, true));
-}
-
-const hostIsLittle = new Uint8Array(Uint32Array.of(1).buffer)[0] === 1;

@@ -16,7 +16,7 @@ import {
   setupData,
 } from "../../formats/kho/layout.js";
 import { knownVersion, PROP_PRESERVED_MEMORY_MAP, rootVersions } from "../../formats/kho/root.js";
-import { offsetOf, sizeOf } from "../layout/index.js";
+import { littleWords, offsetOf, sizeOf } from "../layout/index.js";
 import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
@@ -122,14 +122,15 @@ function scanBytes(
     if (head !== undefined) push(judgeBootParams(memory, pa, head, judge));
   }
   // A record is 8-byte aligned: type and len follow each other, and no other type is followed by the same len.
-  const typeAt = offsetOf(setupData, "type", x86Abi);
-  const lenAt = offsetOf(setupData, "len", x86Abi);
+  const typeAt = offsetOf(setupData, "type", x86Abi) / 4;
+  const lenAt = offsetOf(setupData, "len", x86Abi) / 4;
   const payload = sizeOf(khoData, x86Abi);
   const firstWord = Number((8n - (base % 8n)) % 8n);
-  const end = bytes.length - sizeOf(setupData, x86Abi) - payload;
-  for (let at = firstWord; at <= end && found.length < maxCandidates; at += 8)
-    if (view.getUint32(at + typeAt, true) === SETUP_KEXEC_KHO && view.getUint32(at + lenAt, true) === payload)
-      push(judgeRecord(memory, physAddr(base + BigInt(at)), judge));
+  const words = littleWords(bytes.subarray(firstWord));
+  const end = words.length - (sizeOf(setupData, x86Abi) + payload) / 4;
+  for (let i = 0; i <= end && found.length < maxCandidates; i += 2)
+    if (words[i + typeAt] === SETUP_KEXEC_KHO && words[i + lenAt] === payload)
+      push(judgeRecord(memory, physAddr(base + BigInt(firstWord + i * 4)), judge));
 }
 
 /** A root tree, or a device tree that leads to one; undefined for any other tree. `read` is told how long it is. */

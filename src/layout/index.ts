@@ -40,3 +40,4 @@ export {
 } from "./types.js";
 export { type Rows, rows, view } from "./view.js";
 export { type Leaf, walk } from "./walk.js";
+export { littleWords } from "./words.js";
