@@ -30,62 +30,45 @@ export interface Kernel {
   readonly evidence: "source" | "history";
 }
 
-/** Every release with KHO, oldest first; a row holds until the next one. The rules of compatibility follow from it. */
+const from616: Kernel = {
+  release: "6.16",
+  kho: "kho-v1",
+  bitmap: 512,
+  vmalloc: false,
+  flb: false,
+  evidence: "history",
+};
+const from617: Kernel = { ...from616, release: "6.17", evidence: "source" };
+const from6179: Kernel = { ...from617, release: "6.17.9", bitmap: "page", evidence: "history" };
+const from618: Kernel = { ...from6179, release: "6.18", vmalloc: true, evidence: "source" };
+const from619: Kernel = { ...from618, release: "6.19", luo: "luo-v1", memfd: "memfd-v1" };
+const from70: Kernel = { ...from619, release: "7.0", flb: true, evidence: "history" };
+const { bitmap: _, ...radixTree } = from70;
+const from71: Kernel = {
+  ...radixTree,
+  release: "7.1",
+  kho: "kho-v3",
+  memfd: "memfd-v2",
+  metadata: 1,
+  evidence: "source",
+};
+const from72: Kernel = { ...from71, release: "7.2", kho: "kho-v4", luo: "luo-v5" };
+const from73: Kernel = { ...from72, release: "7.3" };
+
+/**
+ * Every release with KHO, oldest first, each as what it changed; a row holds until the next one. The rules of
+ * compatibility follow from it.
+ */
 export const kernels: readonly Kernel[] = [
-  { release: "6.16", kho: "kho-v1", bitmap: 512, vmalloc: false, flb: false, evidence: "history" },
-  { release: "6.17", kho: "kho-v1", bitmap: 512, vmalloc: false, flb: false, evidence: "source" },
-  { release: "6.17.9", kho: "kho-v1", bitmap: "page", vmalloc: false, flb: false, evidence: "history" },
-  { release: "6.18", kho: "kho-v1", bitmap: "page", vmalloc: true, flb: false, evidence: "source" },
-  {
-    release: "6.19",
-    kho: "kho-v1",
-    bitmap: "page",
-    vmalloc: true,
-    luo: "luo-v1",
-    flb: false,
-    memfd: "memfd-v1",
-    evidence: "source",
-  },
-  {
-    release: "7.0",
-    kho: "kho-v1",
-    bitmap: "page",
-    vmalloc: true,
-    luo: "luo-v1",
-    flb: true,
-    memfd: "memfd-v1",
-    evidence: "history",
-  },
-  {
-    release: "7.1",
-    kho: "kho-v3",
-    vmalloc: true,
-    luo: "luo-v1",
-    flb: true,
-    memfd: "memfd-v2",
-    metadata: 1,
-    evidence: "source",
-  },
-  {
-    release: "7.2",
-    kho: "kho-v4",
-    vmalloc: true,
-    luo: "luo-v5",
-    flb: true,
-    memfd: "memfd-v2",
-    metadata: 1,
-    evidence: "source",
-  },
-  {
-    release: "7.3",
-    kho: "kho-v4",
-    vmalloc: true,
-    luo: "luo-v5",
-    flb: true,
-    memfd: "memfd-v2",
-    metadata: 1,
-    evidence: "source",
-  },
+  from616,
+  from617,
+  from6179,
+  from618,
+  from619,
+  from70,
+  from71,
+  from72,
+  from73,
 ];
 
 /**

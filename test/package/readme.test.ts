@@ -1,7 +1,8 @@
 /**
  * The README does what it says: every `sh` block that begins with the command is run, every `ts` block is type-checked
  * against the sources and run. A comment `# exit 2` behind a command, or on a line of its own before it, names the exit
- * code it is to have; blocks marked `ts no-run` are type-checked alone. All run in the folder of the README.
+ * code it is to have; blocks marked `ts no-run` are type-checked alone. A block of `text` is the output of the last
+ * command before it, to the letter. All run in the folder of the README.
  */
 import { execFile } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
@@ -55,6 +56,21 @@ describe.skipIf(commands.length === 0)("commands of README.md", () => {
   test.each(commands)("line $line: $command", async ({ command, exit }) => {
     const { code, output } = await run("bash", ["-o", "pipefail", "-c", command]);
     expect(code, output).toBe(exit);
+  });
+});
+
+/** Output that is shown: a block of text, and the command that stands last before it. */
+const shown = blocks.flatMap(({ info, text, line }, i) => {
+  if (info !== "text") return [];
+  const before = blocks.slice(0, i).findLast((block) => block.info === "sh")!;
+  const command = before.text.trim().split("\n").at(-1)!.replace(/ *#.*/, "");
+  return [{ line, text, command: command.replace("npm ci && npm start", "npm run -s start") }];
+});
+
+describe.skipIf(shown.length === 0)("output that README.md shows", () => {
+  test.each(shown)("line $line is what `$command` prints", async ({ command, text }) => {
+    const { stdout } = await run("bash", ["-c", command]);
+    expect(stdout).toBe(text);
   });
 });
 
@@ -130,7 +146,7 @@ function run(
   file: string,
   args: string[],
   env: Record<string, string> = {},
-): Promise<{ code: number; output: string }> {
+): Promise<{ code: number; stdout: string; output: string }> {
   return new Promise((resolve) => {
     const options = {
       cwd: root,
@@ -139,7 +155,7 @@ function run(
       encoding: "utf8",
     } as const;
     const child = execFile(file, args, options, (error, stdout, stderr) =>
-      resolve({ code: child.exitCode ?? (error ? 1 : 0), output: stdout + stderr }),
+      resolve({ code: child.exitCode ?? (error ? 1 : 0), stdout, output: stdout + stderr }),
     );
   });
 }
