@@ -31,7 +31,13 @@ export function decodeLiveUpdate(
   }
   const luo = decodeLuo(ctx, blob, pa);
   if (!luo) return undefined;
-  const orderOf = preserved ? orderIn(preserved.runs) : () => -1;
+  // Without a map nothing tells how long a folio is.
+  const orderOf = preserved ? orderIn(preserved.runs) : () => 0;
+  if (!preserved && luo.sessions.some(({ files }) => files.some(({ compatible }) => isMemfd(compatible))))
+    ctx.report("info", "map-missing", "without a memory map every folio is taken for a single page", {
+      path: "luo",
+      pa,
+    });
   const left: FolioRoom = { entries: ctx.limits.maxFolios, runs: ctx.limits.maxRuns };
   const sessions = luo.sessions.map((session, s) => withPayloads(ctx, session, s, orderOf, left));
   // Of two sessions with one name the first is looked at: a mapping is large, and there could be any number of them.
