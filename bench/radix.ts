@@ -42,7 +42,7 @@ export function radixSubject({ image, decoded, newContext }: Capture): Subject {
   };
 
   const ours = (): number => {
-    const { runs } = decodeRadixMap(newContext(), rootPa, shape);
+    const { runs } = decodeRadixMap(newContext(), rootPa, shape)!;
     return runs.length * 2 ** 20 + orderCounts(runs).reduce((sum, { blocks }) => sum + blocks, 0);
   };
 

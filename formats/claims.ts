@@ -1,5 +1,7 @@
 import type { PhysAddr } from "../src/memory/index.js";
 import { KhoError } from "../src/report/error.js";
+import type { Consequence } from "../src/report/finding.js";
+import { misread } from "./consequence.js";
 
 /**
  * How a structure's pages have to be preserved: as one block of this order, in whatever blocks, or not at all
@@ -14,7 +16,11 @@ export interface Claim {
   readonly pages: number;
   readonly keeping: Keeping;
   readonly path: string;
+  /** What the reader does if these pages are not preserved like that. */
+  readonly lost: Consequence;
 }
+
+const reused = misread("boot", "the memory may be used for something else before it is read");
 
 /**
  * Which pages the structures of a handover occupy. A page begins one structure at most, so a second claim is a cycle
@@ -23,11 +29,12 @@ export interface Claim {
  */
 export interface Claims {
   /**
-   * Claims `pages` base pages from `pa` on, which is taken rounded down to a page.
+   * Claims `pages` base pages from `pa` on, which is taken rounded down to a page; `lost` is what the reader does if
+   * they are not preserved as `keeping` says.
    * Returns the path of the structure that begins in the same page, if there is one, and then claims nothing.
    * @throws KhoError `limit-exceeded` for more claims than allowed, which walks that can be long look at {@link full} for
    */
-  claim(pa: PhysAddr, pages: number, keeping: Keeping, path: string): string | undefined;
+  claim(pa: PhysAddr, pages: number, keeping: Keeping, path: string, lost?: Consequence): string | undefined;
   /** The path of the structure that begins in the page of `pa`, if there is one: for walks that read only afterwards. */
   ownerOf(pa: PhysAddr): string | undefined;
   /** True if only few further claims are allowed: lists that can be long end here, single structures need not. */
@@ -52,7 +59,7 @@ export function newClaims(pageSize: number, most = 1 << 22): Claims {
       const owner = owners.get(frameOf(pa));
       return owner === undefined ? undefined : all[owner]!.path;
     },
-    claim(pa, pages, keeping, path) {
+    claim(pa, pages, keeping, path, lost = reused) {
       const first = frameOf(pa);
       const owner = owners.get(first);
       if (owner !== undefined) return all[owner]!.path;
@@ -61,7 +68,7 @@ export function newClaims(pageSize: number, most = 1 << 22): Claims {
       const last = all.at(-1);
       if (last && keeping === 0 && last.keeping === 0 && last.path === path && end === first)
         last.pages += pages;
-      else all.push({ pa: (BigInt(first) * BigInt(pageSize)) as PhysAddr, pages, keeping, path });
+      else all.push({ pa: (BigInt(first) * BigInt(pageSize)) as PhysAddr, pages, keeping, path, lost });
       owners.set(first, all.length - 1);
       end = first + pages;
       return undefined;

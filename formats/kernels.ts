@@ -99,9 +99,15 @@ export function findKernel(release: string): Kernel | undefined {
   });
 }
 
-/** True if `kernel` is the row `release` or a later one. */
-export const isAtLeast = (kernel: Kernel, release: string): boolean =>
-  kernels.indexOf(kernel) >= kernels.findIndex((row) => row.release === release);
+/** True if `kernel` is of version `release` or later. */
+export function isAtLeast(kernel: Kernel, release: string): boolean {
+  const [major, minor, patch = 0] = parseVersion(kernel.release)!;
+  const [wantedMajor, wantedMinor, wantedPatch = 0] = parseVersion(release)!;
+  return (major - wantedMajor || minor - wantedMinor || patch - wantedPatch) >= 0;
+}
+
+/** The newest release that is known. */
+export const newestKernel: Kernel = from73;
 
 function parseVersion(text: string): [number, number, number?] | undefined {
   const match = /^(\d{1,4})\.(\d{1,4})(?:\.(\d{1,6}))?(?![\d.])/.exec(text);

@@ -35,6 +35,8 @@ export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "fi
   return create(HandoverSchema, {
     compatible: wellFormed(handover.compatible),
     pageSize: handover.pageSize,
+    pageSizeGuessed: handover.pageSizeGuessed,
+    pageSizeEvidence: handover.pageSizeEvidence,
     arch: handover.arch,
     release: handover.release,
     releaseGuessed: handover.releaseGuessed,
@@ -199,6 +201,7 @@ function findingMessage({
     errno: consequence?.errno ?? "",
     phase: consequence?.phase ?? "",
     detail: consequence?.detail ?? "",
+    all: consequence?.all ?? false,
   });
 }
 

@@ -74,7 +74,7 @@ export function readHeader(bytes: Uint8Array, faults: Faults): Extents {
     const start = header[field];
     const end = size === undefined ? totalsize : start + size;
     if (start % alignment !== 0)
-      faults.add("fdt-bad-layout", at(field), fieldSize, `${field} is not aligned to ${alignment} bytes`, {
+      faults.add("fdt-unaligned", at(field), fieldSize, `${field} is not aligned to ${alignment} bytes`, {
         expected: `a multiple of ${alignment}`,
         actual: hex(start),
       });

@@ -62,6 +62,11 @@ function readReservations(
     reservations.push(entry);
   }
   if (limit >= end)
-    found.add("fdt-bad-layout", start, Math.max(0, end - start), "the memory reservation block has no end");
+    found.add(
+      "fdt-bad-structure",
+      start,
+      Math.max(0, end - start),
+      "the memory reservation block has no end",
+    );
   return reservations;
 }

@@ -55,7 +55,7 @@ export function* decodeBlocks(
       return;
     }
     if (pa % BigInt(abi.pageSize) !== 0n)
-      ctx.report("warning", "subtree-bad-address", `the block at ${hex(pa)} is not page aligned`, place);
+      ctx.report("warning", "bad-address", `the block at ${hex(pa)} is not page aligned`, place);
     const bytes = readMemory(ctx, pa, abi.pageSize, blockPath, oops);
     if (!bytes) return;
     const owner = ctx.claims.claim(pa, 1, 0, blockPath);

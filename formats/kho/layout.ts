@@ -34,7 +34,7 @@ export const BOOT_PARAMS_MAGIC = 0x53726448;
 /** An area that the next kernel allocates from while it does not know yet what is preserved. */
 export const khoScratch = struct(
   "kho_scratch",
-  { addr: pa, size: pa },
+  { addr: pa, size: u64 },
   { header: "include/linux/kexec_handover.h", since: "6.16" },
 );
 

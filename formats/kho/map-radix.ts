@@ -57,8 +57,12 @@ export function radixPath(key: bigint, shape: RadixShape): { indices: number[]; 
   return { indices, bit: Number(BigInt.asUintN(shape.leaf, key)) };
 }
 
-/** Reads the memory map of `kho-v2` to `kho-v4`. */
-export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape): PreservedMemory {
+/** Reads the memory map of `kho-v2` to `kho-v4`; undefined if something else is where it should be. */
+export function decodeRadixMap(
+  ctx: Context,
+  rootPa: PhysAddr,
+  shape: RadixShape,
+): PreservedMemory | undefined {
   const { abi, kernel, limits } = ctx;
   const runs = newRuns();
   let nodes = 0;
@@ -100,6 +104,15 @@ export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape
     return bytes;
   };
 
+  if (isOverwritten(ctx, rootPa, shape)) {
+    ctx.report(
+      "error",
+      "map-overwritten",
+      `the page at ${hex(rootPa)} holds no node of the memory map: it is in use for something else, as happens once the receiving kernel is up`,
+      { path: "preserved", pa: rootPa, length: abi.pageSize, consequence: stops },
+    );
+    return undefined;
+  }
   /** `prefix` is the key's bits above this level, as a number below 2^53. */
   const descend = (pa: PhysAddr, level: number, prefix: number, path: string): void => {
     const bytes = node(pa, path);
@@ -145,6 +158,24 @@ export function decodeRadixMap(ctx: Context, rootPa: PhysAddr, shape: RadixShape
   const finished = runs.finish();
   if (!isAtLeast(kernel, "7.2")) reportLargeOrders(ctx, finished);
   return { kind: "radix", rootPa, runs: finished, mapPages: nodes };
+}
+
+/** Entries of the root that have to be impossible before the page as a whole is given up. */
+const enough = 8;
+
+/** True if most of what the root node holds cannot be a node's address, so that one look tells more than a walk. */
+function isOverwritten({ memory, abi }: Context, rootPa: PhysAddr, shape: RadixShape): boolean {
+  if (rootPa % BigInt(abi.pageSize) !== 0n || !memory.has(rootPa, abi.pageSize)) return false;
+  const { table } = decode(khoRadixNode, memory.read(rootPa, abi.pageSize), 0, abi);
+  const reach = 2 ** Math.max(0, shape.key - (shape.depth - 2) * shape.table - shape.leaf);
+  let used = 0;
+  let impossible = 0;
+  for (const [i, child] of table.entries()) {
+    if (child === 0n) continue;
+    used++;
+    if (i >= reach || child % BigInt(abi.pageSize) !== 0n) impossible++;
+  }
+  return impossible >= enough && impossible * 2 > used;
 }
 
 function decodeLeaf(

@@ -118,7 +118,7 @@ function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
       "map-missing",
       finalizeTime
         ? "the memory map is empty: nothing is preserved"
-        : "the memory map's address is 0: nothing was finalized",
+        : "the memory map's address is 0: there is no map",
       { path, pa, length: 8, ...(!finalizeTime && { consequence: lost }) },
     );
   return physAddr(value ?? 0n);

@@ -2,7 +2,7 @@ import { decode, sizeOf } from "../../src/layout/index.js";
 import type { MemoryRange, PhysAddr } from "../../src/memory/index.js";
 import { hex } from "../../src/report/hex.js";
 import { bootStops, khoIgnored } from "../consequence.js";
-import { type Context, readMemory } from "../context.js";
+import type { Context } from "../context.js";
 import { khoScratch } from "./layout.js";
 
 /** More areas than any machine has nodes; the array of a real machine has a handful. */
@@ -10,9 +10,10 @@ const maxAreas = 4096;
 
 /**
  * Reads the scratch array: low memory, global, then one area per NUMA node with memory. `size` is in bytes, what is
- * left over after the last whole entry is ignored, as kernels do.
+ * left over after the last whole entry is ignored, as kernels do. `staged` says that the record may have been found in
+ * the outgoing kernel, where the array still has to be moved to the address it names.
  */
-export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint): MemoryRange[] {
+export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint, staged = false): MemoryRange[] {
   const { abi } = ctx;
   const path = "scratch";
   const entry = sizeOf(khoScratch, abi);
@@ -38,14 +39,34 @@ export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint): MemoryR
     return [];
   }
   const count = Number(whole);
-  const bytes = readMemory(
-    ctx,
-    pa,
-    count * entry,
-    path,
-    bootStops("the first early allocation finds no memory"),
-  );
-  if (!bytes) return [];
+  // Nothing but the checks against scratch needs the array, and a capture of the old kernel has it elsewhere.
+  if (!ctx.memory.has(pa, count * entry)) {
+    ctx.report(
+      "warning",
+      "memory-absent",
+      "the scratch array is not in the capture: nothing is checked against it",
+      {
+        path,
+        pa,
+        length: count * entry,
+      },
+    );
+    return [];
+  }
+  const bytes = ctx.memory.read(pa, count * entry);
+  if (staged && bytes.every((byte) => byte === 0)) {
+    ctx.report(
+      "info",
+      "scratch-malformed",
+      "the scratch array is not in its place yet: taken before the kexec",
+      {
+        path,
+        pa,
+        length: bytes.length,
+      },
+    );
+    return [];
+  }
   const areas: MemoryRange[] = [];
   for (let i = 0; i < count; i++) {
     const { addr, size: length } = decode(khoScratch, bytes, i * entry, abi);

@@ -91,7 +91,7 @@ export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | u
       return undefined;
     }
     const at = addressOf(folios.pfn[i]!, ctx.abi.pageSize);
-    const owner = ctx.claims.claim(at, 2 ** order, order, `${path}.folios`);
+    const owner = ctx.claims.claim(at, 2 ** order, order, `${path}.folios`, lost);
     if (owner === undefined) continue;
     ctx.report("error", "structure-reused", `folio ${i} is in use already, as ${owner}`, {
       path: `${path}.folios`,

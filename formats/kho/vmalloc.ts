@@ -56,7 +56,7 @@ export function decodeVmalloc(
     }
     const bytes = readMemory(ctx, chunk, abi.pageSize, chunkPath, oops);
     if (!bytes) return area(false);
-    const owner = ctx.claims.claim(chunk, 1, 0, chunkPath);
+    const owner = ctx.claims.claim(chunk, 1, 0, chunkPath, malformed);
     if (owner !== undefined) {
       ctx.report(
         "error",
@@ -106,7 +106,7 @@ export function decodeVmalloc(
         });
         return area(false);
       }
-      const taken = ctx.claims.claim(addressOf(pfn, abi.pageSize), 2 ** order, order, path);
+      const taken = ctx.claims.claim(addressOf(pfn, abi.pageSize), 2 ** order, order, path, malformed);
       if (taken !== undefined) {
         ctx.report(
           "error",

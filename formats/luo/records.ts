@@ -126,7 +126,7 @@ function* sessionArea(ctx: Context, pa: PhysAddr): Generator<Records> {
   const at = sizeOf(luoSessionHeaderSer, abi);
   const oops = openOops("unhandled fault");
   if (pa === 0n) {
-    ctx.report("error", "subtree-bad-address", "the address of the session area is 0", {
+    ctx.report("error", "bad-address", "the address of the session area is 0", {
       path,
       consequence: openOops("address 0 is read as the area"),
     });
@@ -270,7 +270,7 @@ function claimArea(ctx: Context, pa: PhysAddr, pages: number, path: string): boo
 
 /** What becomes of a file whose handler the reader does not have. */
 const unknownHandler = (ctx: Context): Consequence =>
-  isAtLeast(ctx.kernel, "7.0")
+  isAtLeast(ctx.kernel, "7.1")
     ? openFails("ENOENT")
     : {
         outcome: "ignored",

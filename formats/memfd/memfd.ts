@@ -1,11 +1,11 @@
-import { columns, decode, sizeOf, type ValueOf } from "../../src/layout/index.js";
+import { type Abi, columns, decode, sizeOf, type ValueOf } from "../../src/layout/index.js";
 import { addressOf, type PhysAddr } from "../../src/memory/index.js";
 import type { Code } from "../../src/report/codes.js";
 import type { Consequence, Severity } from "../../src/report/finding.js";
 import { hex } from "../../src/report/hex.js";
 import { misread, retrieveFails, retrieveOops } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
-import { isAtLeast, type MemfdVersion } from "../kernels.js";
+import { isAtLeast, type Kernel, type MemfdVersion } from "../kernels.js";
 import { decodeVmalloc, vmallocBytes, vmallocPages } from "../kho/vmalloc.js";
 import { type FolioRuns, newFolioRuns, pagesOf } from "./folios.js";
 import {
@@ -48,14 +48,14 @@ export interface FolioRoom {
 }
 
 /**
- * Reads the memfd at `pa`. `orderOf` gives the order of the preserved block that begins at a PFN, or -1: the entries
- * themselves do not say how long a folio is. `left` is what the lists of this and all later files may hold.
+ * Reads the memfd at `pa`. `orderOf` gives the order of the preserved block that begins at a PFN, or -1, and is left out
+ * where there is no memory map: the entries themselves do not say how long a folio is. `left` is what the lists of this and all later files may hold.
  */
 export function decodeMemfd(
   ctx: Context,
   version: MemfdVersion,
   pa: PhysAddr,
-  orderOf: (pfn: number) => number,
+  orderOf: ((pfn: number) => number) | undefined,
   path: string,
   left: FolioRoom = { entries: ctx.limits.maxFolios, runs: ctx.limits.maxRuns },
 ): Memfd | undefined {
@@ -72,7 +72,8 @@ export function decodeMemfd(
   }
   const bytes = readMemory(ctx, pa, size, path, retrieveOops);
   if (!bytes) return undefined;
-  const owner = ctx.claims.claim(pa, 1, 0, path);
+  const reused = misread("retrieve", "the memory may be used for something else before it is read");
+  const owner = ctx.claims.claim(pa, 1, 0, path, reused);
   if (owner !== undefined) {
     ctx.report(
       "error",
@@ -137,7 +138,7 @@ function checkHeader(ctx: Context, { pos, size, seals, flags }: Header, path: st
 function decodeFolios(
   ctx: Context,
   header: Header,
-  orderOf: (pfn: number) => number,
+  orderOf: ((pfn: number) => number) | undefined,
   path: string,
   pa: PhysAddr,
   left: FolioRoom,
@@ -183,6 +184,12 @@ function decodeFolios(
     });
   const count = Number(nrFolios < BigInt(room) ? nrFolios : BigInt(room));
   const checks = folioChecks(ctx, at, size);
+  /** A folio that no block begins at: its length shows when the next one is seen. Kernels leave no holes. */
+  let open: { index: number; pfn: number; flags: number } | undefined;
+  const close = (until: number): void => {
+    if (open) runs.push(open.index, open.pfn, inferredOrder(open.index, open.pfn, until), open.flags);
+    open = undefined;
+  };
   for (const { bytes, offset } of vmallocPages(ctx, area, count * entry, at, retrieveFails("EINVAL"))) {
     const inPage = Math.floor(bytes.length / entry);
     const { pfn, flags, index } = columns(memfdLuoFolioSer, bytes, 0, inPage, ["pfn", "flags", "index"], abi);
@@ -197,17 +204,29 @@ function decodeFolios(
     for (let i = 0; i < inPage; i++) {
       // An entry with PFN 0 is one to skip: a hole.
       if (pfn[i] === 0) continue;
-      const order = orderOf(pfn[i]!);
-      checks.see(first + i, index[i]!, pfn[i]!, order);
-      runs.push(index[i]!, pfn[i]!, Math.max(order, 0), flags[i]!);
+      const order = orderOf ? orderOf(pfn[i]!) : -1;
+      checks.see(first + i, index[i]!, pfn[i]!, order, orderOf !== undefined);
+      close(index[i]!);
+      if (order >= 0) runs.push(index[i]!, pfn[i]!, order, flags[i]!);
+      else open = { index: index[i]!, pfn: pfn[i]!, flags: flags[i]! };
     }
     ctx.progress?.("folios", first + inPage, count);
   }
+  close(Math.ceil(Number(size) / abi.pageSize));
   checks.finish();
   const finished = runs.finish();
   left.runs -= finished.length;
   if (!checks.ascending()) reportOverlaps(ctx, finished, at);
   return finished;
+}
+
+/** The largest order that fits between a folio and what comes behind it in the file, aligned in file and memory. */
+function inferredOrder(index: number, pfn: number, until: number): number {
+  let order = 0;
+  const room = until - index;
+  for (let pages = 2; pages <= room && index % pages === 0 && pfn % pages === 0 && order < 20; pages *= 2)
+    order++;
+  return order;
 }
 
 /** Entries may come in any order, but no page of the file may be covered twice. */
@@ -229,10 +248,23 @@ function reportOverlaps(ctx: Context, runs: FolioRuns, path: string): void {
   }
 }
 
+/** Largest block of the page allocator, MAX_PAGE_ORDER, as kernels are configured by default: 4 MiB, 32 MiB, 512 MiB. */
+const largestBuddyOrder = ({ pageSize }: Abi): number =>
+  pageSize === 4096 ? 10 : pageSize === 16384 ? 11 : 13;
+
+/** What becomes of a file with a folio that cannot be restored and is not its first. */
+export const laterFolioLost = (kernel: Kernel): Consequence =>
+  isAtLeast(kernel, "7.1")
+    ? retrieveFails("EIO")
+    : misread("retrieve", "this and every later entry is missing from the file");
+
 /** Faults of single folios, gathered so that a damaged list of a million gives one finding a kind, not a million. */
 function folioChecks(ctx: Context, path: string, size: bigint) {
   const eio = retrieveFails("EIO");
-  const early = !isAtLeast(ctx.kernel, "7.1");
+  // Up to 7.0 what is restored has to fit the page allocator, unless that was built with other orders.
+  const largestRestored = isAtLeast(ctx.kernel, "7.1")
+    ? Number.POSITIVE_INFINITY
+    : largestBuddyOrder(ctx.abi);
   const faults = new Map<string, { entry: number; times: number; report: (times: number) => void }>();
   /** First index behind the folios so far. */
   let end = 0;
@@ -266,16 +298,23 @@ function folioChecks(ctx: Context, path: string, size: bigint) {
   };
   return {
     ascending: () => ascending,
-    see(entry: number, index: number, pfn: number, order: number): void {
-      if (order < 0)
+    see(entry: number, index: number, pfn: number, order: number, mapped: boolean): void {
+      if (order < 0 && mapped)
         fault(
           "not-preserved",
           entry,
-          `folio ${entry} at PFN ${hex(pfn)} is not the start of a preserved block`,
+          `folio ${entry} at PFN ${hex(pfn)} is not the start of a preserved block, its length is taken from the next one's place`,
           ["error", "folio-not-preserved"],
-          early && entry > 0
-            ? misread("retrieve", "this and every later entry is missing from the file")
-            : eio,
+          entry > 0 ? laterFolioLost(ctx.kernel) : eio,
+          pfn,
+        );
+      if (order > largestRestored)
+        fault(
+          "large",
+          entry,
+          `folio ${entry} has order ${order}, Linux ${ctx.kernel.release} restores at most order ${largestRestored}`,
+          ["error", "order-too-large"],
+          entry > 0 ? laterFolioLost(ctx.kernel) : eio,
           pfn,
         );
       const length = 2 ** Math.max(order, 0);

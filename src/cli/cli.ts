@@ -32,7 +32,7 @@ export async function runCli(args: readonly string[]): Promise<Exit> {
   } catch (error) {
     if (!(error instanceof CommanderError))
       exit = reportFailure(newRun("auto"), error, { verb: "", options: {} });
-    else if (error.code === "commander.help") exit = exits.usage;
+    else if (error.code === "commander.help") exit = args[0] === "help" ? exits.fine : exits.usage;
     else exit = error.exitCode === 0 ? exits.fine : exits.usage;
   }
   try {

@@ -83,12 +83,16 @@ function writeFindings(
 /** Version, release, machine; then how each of them is known and where the root is. */
 function headerLines({ style, columns }: Run, handover: Handover): string[] {
   const { compatible, release, releaseGuessed, releaseEvidence, arch, pageSize, handoff } = handover;
-  const machine = [arch, `${humanBytes(pageSize)} pages`].filter((part) => part !== "").join(", ");
+  const { pageSizeGuessed, pageSizeEvidence } = handover;
+  const machine = [arch, `${humanBytes(pageSize)} pages${pageSizeGuessed ? "?" : ""}`]
+    .filter((part) => part !== "")
+    .join(", ");
   const title = `${safeName(compatible) || "no version string"}, Linux ${release}${releaseGuessed ? "?" : ""}, ${machine}`;
   const rows: [string, string][] = [
     ["release", `${release}, ${releaseGuessed ? "worked out" : "given"}: ${safeSentence(releaseEvidence)}`],
     ["root", rootText(handoff)],
   ];
+  if (pageSizeGuessed) rows.push(["pages", `${humanBytes(pageSize)}, worked out: ${pageSizeEvidence}`]);
   if (handoff.recordPa !== 0n) rows.push(["hand-off", `x86 setup_data record at ${hex(handoff.recordPa)}`]);
   if (handoff.scratchPa !== 0n)
     rows.push(["", `scratch array at ${hex(handoff.scratchPa)}, ${handoff.scratchSize} bytes`]);

@@ -1,3 +1,4 @@
+import { defaultLimits } from "../../formats/context.js";
 import {
   checkFdt,
   type Fdt,
@@ -53,7 +54,7 @@ function rootOf({ progress }: Run, image: Image, options: InputOptions): Uint8Ar
     ...(handoff !== undefined && { handoff }),
     ...(meta && { meta }),
   };
-  return treeBytes(image.memory, findRoot(image, hints, progress.update).handoff.fdtPa);
+  return treeBytes(image.memory, findRoot(image, hints, defaultLimits, progress.update).handoff.fdtPa);
 }
 
 function subtreeOf({ progress }: Run, image: Image, name: string, options: InputOptions): Uint8Array {

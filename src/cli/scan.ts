@@ -28,7 +28,9 @@ export async function scanCommand(run: Run, file: string, options: ScanCommandOp
       out.line(`${style.bold(inputName(file))}: ${describeImage(image)}`);
       out.flush();
     }
-    const found = scan(image.memory, (done, total) => progress.update("looking for the root", done, total));
+    const update = (done: number, total: number): void =>
+      progress.update("looking for the root", done, total);
+    const { candidates: found } = scan(image.memory, update);
     progress.clear();
     const usable = found.filter((candidate) => candidate.usable).length;
     if (options.json) out.line(jsonText({ candidates: found }));

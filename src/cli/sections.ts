@@ -63,7 +63,7 @@ function scratchSection({ scratch, handoff }: Handover, drawing: Drawing): Secti
   if (scratch.length === 0) {
     const why =
       handoff.recordPa === 0n && handoff.scratchPa === 0n
-        ? "unknown: no hand-off record was found; --handoff or --meta names one"
+        ? "unknown: without a hand-off record nothing names the array; --handoff or --meta does"
         : "none";
     return [missing("Scratch", why)];
   }
@@ -199,6 +199,8 @@ export function luoTotals({ sessions }: LiveUpdate, pageSize: number): string {
       folios += summarise(memfd, pageSize).folios;
     }
   const memory = folios > 0 ? `, ${humanBytes(size)} in ${plural(folios, "folio")}` : "";
+  // Kernels write the sessions in the reboot call: before it there are none to be seen.
+  if (sessions.length === 0) return "no sessions, or not written yet";
   return `${plural(sessions.length, "session")}, ${plural(files, "file")}${memory}`;
 }
 

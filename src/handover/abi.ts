@@ -1,7 +1,7 @@
 import { newClaims } from "../../formats/claims.js";
 import type { Context, Limits } from "../../formats/context.js";
 import type { Fdt } from "../../formats/fdt/index.js";
-import { kernelOf } from "../../formats/kernels.js";
+import { newestKernel } from "../../formats/kernels.js";
 import { bitmapSizeOf, decodeBitmapMap, decodeChunks } from "../../formats/kho/map-bitmaps.js";
 import { decodeRadixMap, radixShape } from "../../formats/kho/map-radix.js";
 import { decodeRoot } from "../../formats/kho/root.js";
@@ -26,9 +26,12 @@ export interface PageSizeEvidence {
   readonly fdtPa: PhysAddr;
 }
 
-/** The page size, and the architecture where that follows. */
+/** The page size, how it is known, and the architecture where that follows. */
 export interface PageSizeChoice {
   readonly pageSize: number;
+  readonly guessed: boolean;
+  /** Why this one, as a sentence. */
+  readonly evidence: string;
   readonly arch?: "x86_64" | "aarch64";
 }
 
@@ -41,32 +44,47 @@ const isPageSize = (size: number | bigint | undefined): boolean =>
  * @throws KhoError `usage` for a page size that no kernel with KHO has
  */
 export function choosePageSize(evidence: PageSizeEvidence): PageSizeChoice {
-  const { given, arch, recorded, record, vmcoreinfo } = evidence;
+  const { given, arch, recorded, record, vmcoreinfo, memory, limits, fdt, fdtPa } = evidence;
   if (given !== undefined && !isPageSize(given))
     throw new KhoError("usage", `no kernel with KHO has pages of ${given} bytes`, {
       expected: pageSizes.join(", "),
       actual: String(given),
     });
   const known = arch ?? (record ? ("x86_64" as const) : undefined);
-  const withArch = (pageSize: number): PageSizeChoice => {
+  const choice = (pageSize: number, why: string, guessed = false): PageSizeChoice => {
     const implied = known ?? (pageSize === 4096 ? undefined : ("aarch64" as const));
-    return { pageSize, ...(implied && { arch: implied }) };
+    return { pageSize, guessed, evidence: why, ...(implied && { arch: implied }) };
   };
-  if (given !== undefined) return withArch(given);
-  if (known === "x86_64") return withArch(4096);
-  if (isPageSize(recorded)) return withArch(Number(recorded));
-  if (isPageSize(vmcoreinfo)) return withArch(vmcoreinfo!);
-  return withArch(tryAll(evidence));
+  if (given !== undefined) return choice(given, "named by the caller or a side file");
+  if (known === "x86_64") return choice(4096, "x86-64 has no other");
+  if (isPageSize(recorded)) return choice(Number(recorded), "a page was handed off for the root");
+  if (isPageSize(vmcoreinfo)) return choice(vmcoreinfo!, "VMCOREINFO says so");
+  if (memory.ranges.length === 0) return choice(pageSizes[0], "nothing tells; the smallest is taken", true);
+  const [best] = readings(memory, limits, fdt, fdtPa);
+  const why = best!.keepsRoot
+    ? "with it the memory map keeps the root itself"
+    : "the memory map reads best with it";
+  return choice(best!.pageSize, why, true);
 }
 
-function tryAll({ memory, limits, fdt, fdtPa }: PageSizeEvidence): number {
-  if (memory.ranges.length === 0) return pageSizes[0];
-  const tries = pageSizes.map((pageSize) => {
+/** How a memory map reads with one page size. */
+export interface Reading {
+  readonly pageSize: number;
+  /** Whether the map keeps the page of the root itself: only the right map of the right root does. */
+  readonly keepsRoot: boolean;
+  /** How many of the root's blobs it keeps, the root included. */
+  readonly kept: number;
+  readonly faults: number;
+}
+
+/** Reads the memory map of a root with each page size, quietly; the likeliest first. */
+export function readings(memory: Memory, limits: Limits, fdt: Fdt, fdtPa: PhysAddr): Reading[] {
+  const tries = pageSizes.map((pageSize): Reading => {
     let faults = 0;
     const ctx: Context = {
       memory,
       abi: { byteOrder: "little", pageSize },
-      kernel: kernelOf("7.3"),
+      kernel: newestKernel,
       limits,
       claims: newClaims(pageSize),
       report: (severity) => {
@@ -74,17 +92,16 @@ function tryAll({ memory, limits, fdt, fdtPa }: PageSizeEvidence): number {
       },
     };
     const { mapPa, form, subtrees } = decodeRoot({ ...ctx, report: () => {} }, fdt, fdtPa);
-    if (mapPa === 0n) return { pageSize, kept: 0, faults: 1 };
+    if (mapPa === 0n) return { pageSize, keepsRoot: false, kept: 0, faults: 1 };
     const list = form.map === "bitmaps" ? decodeChunks(ctx, mapPa) : undefined;
-    const { runs } = list
+    const map = list
       ? decodeBitmapMap(ctx, mapPa, list, bitmapSizeOf(list, ctx.abi) ?? "page")
       : decodeRadixMap(ctx, mapPa, radixShape(ctx.abi));
-    const lookup = lookupIn(runs);
-    const kept = [fdtPa, ...subtrees.map(({ pa }) => pa)].filter(
-      (pa) => lookup(pfnOf(pa, pageSize)).kind === "block",
-    );
-    return { pageSize, kept: kept.length, faults };
+    if (!map) return { pageSize, keepsRoot: false, kept: 0, faults };
+    const lookup = lookupIn(map.runs);
+    const isKept = (pa: PhysAddr): boolean => lookup(pfnOf(pa, pageSize)).kind === "block";
+    const kept = [fdtPa, ...subtrees.map(({ pa }) => pa)].filter(isKept);
+    return { pageSize, keepsRoot: isKept(fdtPa), kept: kept.length, faults };
   });
-  tries.sort((a, b) => b.kept - a.kept || a.faults - b.faults || a.pageSize - b.pageSize);
-  return tries[0]!.pageSize;
+  return tries.sort((a, b) => b.kept - a.kept || a.faults - b.faults || a.pageSize - b.pageSize);
 }

@@ -2,7 +2,7 @@ import { type Fdt, nativeU64, property } from "../../formats/fdt/index.js";
 import { knownVersion, rootForms, rootVersions } from "../../formats/kho/root.js";
 import type { Image } from "../image/image.js";
 import type { Abi } from "../layout/index.js";
-import { physAddr } from "../memory/index.js";
+import { type Memory, physAddr } from "../memory/index.js";
 import { headerSize, maxBlob, treeBytes } from "./tree-bytes.js";
 
 /** Looks at blobs before the real reading, to find out which release it is. */
@@ -16,13 +16,18 @@ export function blobReader(image: Image, fdt: Fdt): BlobReader {
     blobOf(name, abi) {
       const copied = image.debugfs?.blobs.get(name);
       if (copied) return copied;
-      const ref = blobRef(fdt, name, abi);
-      if (!ref || ref.pa === 0n || !image.memory.has(physAddr(ref.pa), headerSize)) return undefined;
-      if (ref.size === undefined) return treeBytes(image.memory, physAddr(ref.pa));
-      const size = Number(ref.size < BigInt(maxBlob) ? ref.size : BigInt(maxBlob));
-      return image.memory.has(physAddr(ref.pa), size) ? image.memory.read(physAddr(ref.pa), size) : undefined;
+      return memoryBlob(image.memory, fdt, name, abi);
     },
   };
+}
+
+/** The blob of a subtree by name, quietly; undefined if it is not in the memory. */
+export function memoryBlob(memory: Memory, fdt: Fdt, name: string, abi: Abi): Uint8Array | undefined {
+  const ref = blobRef(fdt, name, abi);
+  if (!ref || ref.pa === 0n || !memory.has(physAddr(ref.pa), headerSize)) return undefined;
+  if (ref.size === undefined) return treeBytes(memory, physAddr(ref.pa));
+  const size = Number(ref.size < BigInt(maxBlob) ? ref.size : BigInt(maxBlob));
+  return memory.has(physAddr(ref.pa), size) ? memory.read(physAddr(ref.pa), size) : undefined;
 }
 
 /** Address of a subtree's blob in a root tree of any version, with its size where recorded. */

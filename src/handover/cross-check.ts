@@ -1,11 +1,11 @@
-import type { Keeping } from "../../formats/claims.js";
-import { bootStops, itemIgnored, misread, retrieveFails } from "../../formats/consequence.js";
+import type { Claim, Keeping } from "../../formats/claims.js";
+import { bootStops, misread } from "../../formats/consequence.js";
 import type { Context } from "../../formats/context.js";
 import { isAtLeast } from "../../formats/kernels.js";
 import { endOf, type Lookup, lookupIn, type Runs } from "../../formats/kho/runs.js";
 import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
+import { laterFolioLost } from "../../formats/memfd/memfd.js";
 import { addressOf, type MemoryRange } from "../memory/index.js";
-import type { Consequence } from "../report/finding.js";
 import { hex } from "../report/hex.js";
 import type { Handover } from "./model.js";
 
@@ -34,7 +34,7 @@ export function crossCheck(ctx: Context, handover: Omit<Handover, "releaseEviden
 
 function checkClaims(ctx: Context, lookup: (pfn: number) => Lookup): void {
   const { pageSize } = ctx.abi;
-  for (const { pa, pages, keeping, path } of ctx.claims.all) {
+  for (const { pa, pages, keeping, path, lost: consequence } of ctx.claims.all) {
     if (keeping === "not-preserved") continue;
     const first = Number(pa / BigInt(pageSize));
     const step = keeping === "any-order" ? 1 : 2 ** keeping;
@@ -54,7 +54,6 @@ function checkClaims(ctx: Context, lookup: (pfn: number) => Lookup): void {
       }
     }
     if (at < 0) continue;
-    const consequence = lostWith(path);
     const place = { path, pa: addressOf(at, pageSize), length: pageSize, consequence };
     if (missing > 0)
       ctx.report(
@@ -85,15 +84,6 @@ const more = (count: number): string => (count > 1 ? ` (${count} pages)` : "");
 
 const isAs = (found: Lookup, keeping: Keeping): boolean =>
   keeping === "any-order" || (found.kind === "block" && found.order === keeping);
-
-function lostWith(path: string): Consequence {
-  if (path.startsWith("kho_test.")) return itemIgnored("the test module reports a failed restore");
-  if (path.includes(".memfd.folios")) return retrieveFails("EINVAL");
-  return misread(
-    path.includes(".memfd") ? "retrieve" : "boot",
-    "the memory may be used for something else before it is read",
-  );
-}
 
 /** Runs of one order that touch are one run, so what overlaps is of two orders or of one order and misaligned. */
 function checkOverlaps(ctx: Context, runs: Runs): Union {
@@ -239,10 +229,15 @@ function stretchIn(stretches: readonly Stretch[]): (start: number, end: number) 
   };
 }
 
-/** No page may belong to two files, to two places in one file, or to a file and a structure. */
-function checkOwners(ctx: Context, handover: Pick<Handover, "luo">): void {
+/** No page may belong to two of: a place in a file, a structure, a region. */
+function checkOwners(ctx: Context, handover: Pick<Handover, "luo" | "reserveMem">): void {
   const { pageSize } = ctx.abi;
-  const { all } = ctx.claims;
+  const regions = handover.reserveMem.map(({ name, start, size }) => ({
+    pa: start,
+    pages: Math.ceil(Number(size) / pageSize),
+    path: `reserve_mem.${name}`,
+  }));
+  const all: readonly Pick<Claim, "pa" | "pages" | "path">[] = [...ctx.claims.all, ...regions];
   // As columns: there can be millions.
   const files: { readonly path: string; readonly folios: FolioRuns }[] = [];
   for (const [s, session] of (handover.luo?.sessions ?? []).entries())
@@ -251,7 +246,7 @@ function checkOwners(ctx: Context, handover: Pick<Handover, "luo">): void {
   const length = files.reduce((sum, { folios }) => sum + folios.length, all.length);
   const starts = new Float64Array(length);
   const ends = new Float64Array(length);
-  /** Index of a claim, or behind these that of a file. */
+  /** Index of a structure or region, or behind these that of a file. */
   const owners = new Uint32Array(length);
   let at = 0;
   for (const [f, { folios }] of files.entries())
@@ -267,6 +262,7 @@ function checkOwners(ctx: Context, handover: Pick<Handover, "luo">): void {
   }
   const pathOf = (owner: number): string => (all[owner] ?? files[owner - all.length]!).path;
   const rank = Uint32Array.from({ length }, (_, i) => i).sort((a, b) => starts[a]! - starts[b]! || a - b);
+  const isRegion = (owner: number): boolean => owner >= ctx.claims.all.length && owner < all.length;
   const told = new Set<string>();
   let last = -1;
   for (const i of rank) {
@@ -274,6 +270,7 @@ function checkOwners(ctx: Context, handover: Pick<Handover, "luo">): void {
     if (last >= 0 && starts[i]! < ends[last]! && told.size <= ctx.limits.maxFindings) {
       const [one, other] = [owners[last]!, owners[i]!];
       const structures = one < all.length && other < all.length;
+      const overlapped = "one of the two is freed or overwritten while the other is in use";
       const pair = `${one} ${other}`;
       if (!told.has(pair))
         ctx.report(
@@ -285,10 +282,10 @@ function checkOwners(ctx: Context, handover: Pick<Handover, "luo">): void {
             pa: addressOf(starts[i]!, pageSize),
             length: (Math.min(ends[last]!, ends[i]!) - starts[i]!) * pageSize,
             consequence: structures
-              ? misread("boot", "one of the two is freed or overwritten while the other is in use")
-              : isAtLeast(ctx.kernel, "7.1")
-                ? retrieveFails("EIO")
-                : misread("retrieve", "this and every later entry is missing from the file"),
+              ? misread("boot", overlapped)
+              : isRegion(one) || isRegion(other)
+                ? misread("retrieve", overlapped)
+                : laterFolioLost(ctx.kernel),
           },
         );
       told.add(pair);

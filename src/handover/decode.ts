@@ -32,7 +32,7 @@ import { decodeSubtrees } from "./subtrees.js";
 /** A decoded handover and everything that was noticed on the way. */
 export interface Decoded {
   readonly handover: Handover;
-  /** In the order of discovery. Empty for a handover that is as a kernel writes it. */
+  /** In the order of discovery. Nothing above `info` for a handover that is as a kernel writes it. */
   readonly findings: readonly Finding[];
   /** The pages that its structures occupy, without the contents of files and regions, in the order they were reached. */
   readonly structures: readonly Claim[];
@@ -54,14 +54,15 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
   const reporting = reportingFor(image, reporter(findings, options.mode !== "forensic", limits.maxFindings));
   const { report } = reporting;
 
-  const found = findRoot(image, options, options.onProgress);
+  const found = findRoot(image, options, limits, options.onProgress);
   const { handoff } = found;
   for (const note of found.notes) report("warning", "handoff-malformed", note, { path: "handoff" });
   if (found.ambiguous) reportAmbiguity(report, found);
 
   const early = earlyContext(image, limits, reporting);
-  const fdt = readRootTree(early, image, handoff, reporting);
-  const { pageSize, arch } = choosePageSize({
+  const tree = readRootTree(early, image, handoff);
+  const { fdt } = tree;
+  const size = choosePageSize({
     given: options.pageSize ?? options.meta?.pageSize,
     arch: options.meta?.arch ?? image.arch,
     recorded: handoff.fdtSize,
@@ -72,6 +73,7 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
     fdt,
     fdtPa: handoff.fdtPa,
   });
+  const { pageSize } = size;
   const abi: Abi = { byteOrder: "little", pageSize };
   const release = chooseRelease(options, { ...early, abi }, fdt, blobReader(image, fdt));
   const ctx: Context = {
@@ -83,6 +85,7 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
     ...(options.onProgress && { progress: options.onProgress }),
   };
 
+  tree.report(ctx);
   checkRoot(ctx, image, fdt, handoff);
   const root = decodeRoot(ctx, fdt, handoff.fdtPa);
   const scratch = scratchOf(ctx, image, handoff);
@@ -92,7 +95,9 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
   const handover: Handover = {
     compatible: root.compatible,
     pageSize,
-    arch: options.meta?.arch ?? image.arch ?? arch ?? "",
+    pageSizeGuessed: size.guessed,
+    pageSizeEvidence: size.evidence,
+    arch: options.meta?.arch ?? image.arch ?? size.arch ?? "",
     release: release.kernel.release,
     releaseGuessed: release.guessed,
     releaseEvidence: release.evidence,
@@ -125,7 +130,7 @@ function scratchOf(ctx: Context, image: Image, handoff: Handoff): readonly Memor
   const { recordPa, scratchPa, scratchSize } = handoff;
   if (image.debugfs && image.debugfs.scratch.length > 0) return image.debugfs.scratch;
   const unknown = recordPa === 0n && scratchPa === 0n && scratchSize === 0n;
-  return unknown ? [] : decodeScratch(ctx, scratchPa, scratchSize);
+  return unknown ? [] : decodeScratch(ctx, scratchPa, scratchSize, handoff.foundBy === "scan");
 }
 
 function reportAmbiguity(report: Context["report"], { candidates, handoff }: FoundRoot): void {

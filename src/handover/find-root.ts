@@ -1,3 +1,4 @@
+import type { Limits } from "../../formats/context.js";
 import { hasFdtMagic } from "../../formats/fdt/index.js";
 import {
   bootParamsSize,
@@ -10,9 +11,10 @@ import type { Image } from "../image/image.js";
 import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
+import type { Candidate } from "./candidate.js";
 import type { Meta } from "./meta.js";
 import type { FoundBy, Handoff } from "./model.js";
-import { type Candidate, isAmbiguous, judgeTree, scan } from "./scan.js";
+import { judgeTree, scan } from "./scan.js";
 
 /** Where to begin, if the caller knows. */
 export interface RootHints {
@@ -45,6 +47,7 @@ const none = physAddr(0);
 export function findRoot(
   image: Image,
   hints: RootHints,
+  limits: Limits,
   progress?: (phase: string, done: number, total: number) => void,
 ): FoundRoot {
   const { memory } = image;
@@ -95,11 +98,12 @@ export function findRoot(
       scratchSize: 0n,
     });
 
-  const candidates = scan(memory, (done, total) => progress?.("looking for the root", done, total));
+  const looked = (done: number, total: number): void => progress?.("looking for the root", done, total);
+  const { candidates, ambiguous } = scan(memory, looked, limits);
   const best = candidates.find((candidate) => candidate.usable);
   if (!best) throw nothingFound(candidates);
   const record = best.record ?? argumentRecord(best.pa);
-  return { handoff: handoffFrom(record, "scan"), candidates, ambiguous: isAmbiguous(candidates), notes };
+  return { handoff: handoffFrom(record, "scan"), candidates, ambiguous, notes };
 }
 
 function nothingFound(candidates: readonly Candidate[]): KhoError {

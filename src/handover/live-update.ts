@@ -32,12 +32,17 @@ export function decodeLiveUpdate(
   const luo = decodeLuo(ctx, blob, pa);
   if (!luo) return undefined;
   // Without a map nothing tells how long a folio is.
-  const orderOf = preserved ? orderIn(preserved.runs) : () => 0;
+  const orderOf = preserved ? orderIn(preserved.runs) : undefined;
   if (!preserved && luo.sessions.some(({ files }) => files.some(({ compatible }) => isMemfd(compatible))))
-    ctx.report("info", "map-missing", "without a memory map every folio is taken for a single page", {
-      path: "luo",
-      pa,
-    });
+    ctx.report(
+      "info",
+      "map-missing",
+      "without a memory map the length of a folio is taken from where the next one begins",
+      {
+        path: "luo",
+        pa,
+      },
+    );
   const left: FolioRoom = { entries: ctx.limits.maxFolios, runs: ctx.limits.maxRuns };
   const sessions = luo.sessions.map((session, s) => withPayloads(ctx, session, s, orderOf, left));
   // Of two sessions with one name the first is looked at: a mapping is large, and there could be any number of them.
@@ -53,7 +58,7 @@ function withPayloads(
   ctx: Context,
   session: Luo["sessions"][number],
   s: number,
-  orderOf: (pfn: number) => number,
+  orderOf: ((pfn: number) => number) | undefined,
   left: FolioRoom,
 ): Session {
   const files = session.files.map((file, f): File => {

@@ -4,6 +4,7 @@ import type { Context } from "../../formats/context.js";
 import {
   type BitmapSize,
   bitmapSizeOf,
+  type ChunkList,
   decodeBitmapMap,
   decodeChunks,
 } from "../../formats/kho/map-bitmaps.js";
@@ -11,7 +12,7 @@ import { decodeRadixMap, radixShape } from "../../formats/kho/map-radix.js";
 import type { PreservedMemory } from "../../formats/kho/preserved.js";
 import type { Root } from "../../formats/kho/root.js";
 import { lookupIn } from "../../formats/kho/runs.js";
-import { pfnOf } from "../memory/index.js";
+import { type PhysAddr, pfnOf } from "../memory/index.js";
 import type { Handoff } from "./model.js";
 import type { ReleaseChoice } from "./release.js";
 
@@ -27,12 +28,14 @@ export function decodeMap(
   if (mapPa === 0n || ctx.memory.ranges.length === 0) return undefined;
   if (form.map === "radix") return decodeRadix(ctx, root, handoff);
   const list = decodeChunks(ctx, mapPa);
-  const size: BitmapSize = ctx.kernel.bitmap ?? bitmapSizeOf(list, ctx.abi) ?? "page";
+  const size: BitmapSize = choice.bitmapUndecided
+    ? likelier(ctx, mapPa, list)
+    : (ctx.kernel.bitmap ?? "page");
   if (choice.bitmapUndecided)
     ctx.report(
       "info",
       "bitmap-size-guessed",
-      "nothing decides how large the bitmaps are; read as pages, --release 6.17 reads them as 512 bytes",
+      `nothing decides how large the bitmaps are; read as ${size === 512 ? "512 bytes" : "pages"}, naming the release settles it`,
       {
         path: "preserved",
         pa: mapPa,
@@ -55,8 +58,21 @@ export function decodeMap(
   return decodeBitmapMap(ctx, mapPa, list, size);
 }
 
+/** Pages, unless only the smaller bitmaps are all in the capture and in their place. */
+function likelier(ctx: Context, mapPa: PhysAddr, list: ChunkList): BitmapSize {
+  const faults = (size: BitmapSize): number => {
+    let count = 0;
+    const report: Context["report"] = (severity) => {
+      if (severity === "error") count++;
+    };
+    decodeBitmapMap({ ...ctx, claims: newClaims(ctx.abi.pageSize), report }, mapPa, list, size);
+    return count;
+  };
+  return faults("page") > 0 && faults(512) === 0 ? 512 : "page";
+}
+
 /** Trees of early `kho-v2` and `kho-v3` kernels with 16K pages have a level less: the reading that keeps the root wins. */
-function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemory {
+function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemory | undefined {
   const shape = radixShape(ctx.abi);
   const early = radixShape(ctx.abi, true);
   const doubtful = root.compatible === "kho-v2" || root.compatible === "kho-v3";
@@ -67,9 +83,9 @@ function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemor
         if (severity === "error" && code !== "order-too-large") faults++;
       };
       const quiet: Context = { ...ctx, claims: newClaims(ctx.abi.pageSize), report };
-      const { runs } = decodeRadixMap(quiet, root.mapPa, candidate);
-      const { kind } = lookupIn(runs)(pfnOf(handoff.fdtPa, ctx.abi.pageSize));
-      return { keepsRoot: kind !== "absent", faults };
+      const map = decodeRadixMap(quiet, root.mapPa, candidate);
+      const found = map && lookupIn(map.runs)(pfnOf(handoff.fdtPa, ctx.abi.pageSize));
+      return { keepsRoot: found !== undefined && found.kind !== "absent", faults };
     };
     // Blocks of order 0 come out wrong of the smaller tree, so that it need not keep the root either.
     const [whole, smaller] = [attempt(shape), attempt(early)];

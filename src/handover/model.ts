@@ -59,7 +59,12 @@ export interface LiveUpdate extends Omit<Luo, "sessions"> {
 export interface Handover {
   /** Version string of the root, `kho-v4`, as found. */
   readonly compatible: string;
+  /** Bytes. */
   readonly pageSize: number;
+  /** True if it was worked out from how the memory map reads. */
+  readonly pageSizeGuessed: boolean;
+  /** Why this page size. */
+  readonly pageSizeEvidence: string;
   /** `x86_64`, `aarch64`, or empty where nothing tells. */
   readonly arch: string;
   /** The release whose formats were used: a row of the release table, `7.3`. */

@@ -45,12 +45,13 @@ export function chooseRelease(
   const { abi } = early;
   if (release !== undefined)
     return { kernel: kernelOf(release), guessed: false, evidence: "named by the caller" };
-  if (meta?.kernelRelease !== undefined)
-    return {
-      kernel: kernelOf(meta.kernelRelease),
-      guessed: false,
-      evidence: `the side file names ${meta.kernelRelease.slice(0, 65)}`,
-    };
+  const named = meta?.kernelRelease;
+  const kernel = named === undefined ? undefined : findKernel(named);
+  if (kernel) return { kernel, guessed: false, evidence: `the side file names ${named!.slice(0, 65)}` };
+  if (named !== undefined)
+    early.report("info", "unknown-release", `the side file names ${named.slice(0, 65)}, which is not known`, {
+      path: "",
+    });
   return guessRelease({
     fdt,
     abi,

@@ -13,7 +13,7 @@ const derived = new Set([
   "property-missing",
   "property-bad-length",
   "compatible-unknown",
-  "subtree-bad-address",
+  "bad-address",
   "fdt-bad-string",
 ]);
 
@@ -33,7 +33,7 @@ export function reportingFor(image: Image, judge: Context["report"]): Reporting 
       if (code === "fdt-truncated") {
         truncated = true;
         const cut = "the copied file ends inside the tree, as debugfs makes it from 6.19 on";
-        judge("warning", "truncated-capture", cut, quiet);
+        judge(severity === "info" ? "info" : "warning", "truncated-capture", cut, quiet);
       } else if (code === "memory-absent" || code === "map-missing" || (truncated && derived.has(code)))
         judge("info", code, message, quiet);
       else judge(severity, code, message, place);

@@ -2,8 +2,8 @@ import { newClaims } from "../../formats/claims.js";
 import { khoIgnored } from "../../formats/consequence.js";
 import type { Context, Limits } from "../../formats/context.js";
 import type { Fdt } from "../../formats/fdt/index.js";
-import { kernelOf } from "../../formats/kernels.js";
-import { readTree } from "../../formats/tree.js";
+import { newestKernel } from "../../formats/kernels.js";
+import { parseTree, reportTree, type TreeFault } from "../../formats/tree.js";
 import type { Image } from "../image/image.js";
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
@@ -19,19 +19,42 @@ import { recoverNames } from "./truncated.js";
 export const earlyContext = (image: Image, limits: Limits, { report }: Reporting): Context => ({
   memory: image.memory,
   abi: { byteOrder: "little", pageSize: 4096 },
-  kernel: kernelOf("7.3"),
+  kernel: newestKernel,
   limits,
   claims: newClaims(4096),
   report,
 });
 
+/** The root tree, and what is wrong with it: that can be judged only once the tree has told the release. */
+export interface RootTree {
+  readonly fdt: Fdt;
+  report(ctx: Context): void;
+}
+
 /**
  * Reads the root tree.
  * @throws KhoError `not-a-handover` if there is none; `memory-absent`
  */
-export function readRootTree(early: Context, image: Image, handoff: Handoff, reporting: Reporting): Fdt {
-  const fdt = readTree(early, readRoot(image, handoff), handoff.fdtPa, "root", khoIgnored("EINVAL"));
-  if (fdt) return reporting.truncated ? recoverNames(fdt) : fdt;
+export function readRootTree(early: Context, image: Image, handoff: Handoff): RootTree {
+  const bytes = readRoot(image, handoff);
+  const read = parseTree(bytes);
+  const reporting =
+    (faults: readonly TreeFault[]) =>
+    (ctx: Context): void =>
+      reportTree(ctx, { ...read, faults }, handoff.fdtPa, "root", khoIgnored("EINVAL"));
+  if (read.fdt) {
+    const { fdt } = read;
+    if (!read.faults.some(({ code }) => code === "fdt-truncated"))
+      return { fdt, report: reporting(read.faults) };
+    const recovered = recoverNames(fdt);
+    // What debugfs cuts off is the end of the strings. Where these are known nothing is lost.
+    const whole = recovered !== fdt && fdt.header.off_dt_struct + fdt.header.size_dt_struct <= bytes.length;
+    const faults = whole
+      ? read.faults.map((fault) => ({ ...fault, severity: "info" as const }))
+      : read.faults;
+    return { fdt: recovered, report: reporting(faults) };
+  }
+  reporting(read.faults)(early);
   throw new KhoError("not-a-handover", `there is no tree that can be read at ${hex(handoff.fdtPa)}`, {
     pa: handoff.fdtPa,
   });

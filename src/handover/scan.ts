@@ -1,3 +1,4 @@
+import { defaultLimits, type Limits } from "../../formats/context.js";
 import { FDT_MAGIC, nativeU64, property, readFdt } from "../../formats/fdt/index.js";
 import {
   bootParamsSize,
@@ -20,21 +21,9 @@ import { littleWords, offsetOf, sizeOf } from "../layout/index.js";
 import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
+import type { Candidate } from "./candidate.js";
+import { rank } from "./rank.js";
 import { headerSize, treeBytes } from "./tree-bytes.js";
-
-/** Something at a page start, or a record in a page, that could be the beginning of a handover. */
-export interface Candidate {
-  readonly pa: PhysAddr;
-  readonly kind: "root" | "setup_data" | "boot_params" | "device-tree";
-  /** One sentence: what it is and whether it can be used. */
-  readonly verdict: string;
-  /** True if a handover can be read from here. */
-  readonly usable: boolean;
-  /** The record that leads to a root, of every kind but `root`. */
-  readonly record?: HandoffRecord;
-  /** How much of what a root leads to is in the capture; larger is better. */
-  readonly score: number;
-}
 
 /** Bytes read at once while scanning; a multiple of every page size. */
 const stride = 1 << 20;
@@ -51,11 +40,23 @@ const maxKnown = 1 << 20;
 const maxVerdict = 500;
 const magicAt = offsetOf(bootParams, "header", x86Abi);
 
+/** Everything in a memory that could be the beginning of a handover. */
+export interface Scanned {
+  /** Best first. */
+  readonly candidates: readonly Candidate[];
+  /** True if two different roots are equally good, so that taking the first is a guess. */
+  readonly ambiguous: boolean;
+}
+
 /**
  * Looks at every page start of a memory for root trees, device trees with a hand-off in /chosen and x86 zero pages,
- * and in every page for x86 hand-off records. Best first. Reads everything once, in address order.
+ * and in every page for x86 hand-off records. Reads everything once, in address order, and then what the roots lead to.
  */
-export function scan(memory: Memory, progress?: (done: number, total: number) => void): Candidate[] {
+export function scan(
+  memory: Memory,
+  progress?: (done: number, total: number) => void,
+  limits: Limits = defaultLimits,
+): Scanned {
   const found: Candidate[] = [];
   let total = 0n;
   // Nothing begins in zeros, of which a capture can claim any amount.
@@ -64,13 +65,12 @@ export function scan(memory: Memory, progress?: (done: number, total: number) =>
   const judge = treeJudge(memory, treeBudget + Number(total));
   let done = 0;
   for (const { pa, size } of stored)
-    for (let at = 0n; at < size; at += BigInt(stride)) {
+    for (let at = 0n; at < size && found.length < maxCandidates; at += BigInt(stride)) {
       const length = Number(size - at < BigInt(stride) ? size - at : BigInt(stride));
       scanBytes(memory, readable(memory, physAddr(pa + at), length), physAddr(pa + at), found, judge);
       progress?.((done += length), Number(total));
-      if (found.length >= maxCandidates) return ranked(judge, found);
     }
-  return ranked(judge, found);
+  return rank(memory, limits, found);
 }
 
 type Judge = (pa: PhysAddr) => Candidate | undefined;
@@ -221,31 +221,4 @@ function judgedRecord(
   const usable = tree?.kind === "root" && tree.usable;
   const verdict = `${kind === "boot_params" ? "an x86 zero page that leads to a" : "a"} hand-off record for a root at ${hex(record.fdtPa)}${usable ? "" : there ? ", where there is no root" : ", which is not in the capture"}`;
   return { pa, kind, verdict, usable, record, score: tree?.score ?? 0 };
-}
-
-/** Usable ones first; a root that a record leads to above one that was merely lying around. */
-function ranked(judge: Judge, found: Candidate[]): Candidate[] {
-  const handedOff = new Map<bigint, number>();
-  for (const { record, usable } of found)
-    if (record && usable) handedOff.set(record.fdtPa, (handedOff.get(record.fdtPa) ?? 0) + 1);
-  const weight = (candidate: Candidate): number => {
-    if (!candidate.usable) return -1;
-    const root = candidate.record?.fdtPa ?? candidate.pa;
-    const base = candidate.record ? (judge(root)?.score ?? 0) : candidate.score;
-    return base + (handedOff.has(root) ? 1000 : 0) + (candidate.record ? 500 : 0);
-  };
-  const weights = new Map(found.map((candidate) => [candidate, weight(candidate)]));
-  return found.sort((a, b) => weights.get(b)! - weights.get(a)! || (a.pa < b.pa ? -1 : 1));
-}
-
-/** True if two different roots are equally good, so that taking the first is a guess. */
-export function isAmbiguous(candidates: readonly Candidate[]): boolean {
-  const rootOf = (candidate: Candidate): bigint => candidate.record?.fdtPa ?? candidate.pa;
-  const usable = candidates.filter((candidate) => candidate.usable);
-  const [best] = usable;
-  if (!best) return false;
-  const rivals = usable.filter((candidate) => rootOf(candidate) !== rootOf(best));
-  return rivals.some(
-    (rival) => (rival.record !== undefined) === (best.record !== undefined) && rival.score >= best.score,
-  );
 }

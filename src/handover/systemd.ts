@@ -7,6 +7,8 @@ import { memfdContent } from "./content.js";
 /** Name of the session, and the token of the file with the mapping. systemd 261 and later, src/shared/luo-util.h */
 export const SYSTEMD_SESSION = "systemd";
 export const SYSTEMD_MAPPING_TOKEN = 0n;
+/** The version that systemd reads; it skips higher ones. */
+export const SYSTEMD_MAPPING_VERSION = 1;
 
 /** An entry of a unit's file descriptor store. */
 export interface FdStoreEntry {
@@ -39,7 +41,7 @@ export function decodeSystemdMapping(
   const ignored = (why: string): undefined => {
     const pa =
       memfd.folios.length > 0 ? physAddr(BigInt(memfd.folios.pfn[0]!) * BigInt(ctx.abi.pageSize)) : 0n;
-    ctx.report("info", "systemd-mapping", `the systemd session's mapping cannot be read: ${why}`, {
+    ctx.report("info", "systemd-mapping", `the systemd session's mapping is not usable: ${why}`, {
       path,
       pa,
     });
@@ -51,7 +53,10 @@ export function decodeSystemdMapping(
     for (const piece of memfdContent(memory, memfd, ctx.abi.pageSize))
       if (piece.kind === "data") bytes.set(piece.bytes, piece.offset);
     const json: unknown = JSON.parse(exactTokens(new TextDecoder("utf-8", { fatal: true }).decode(bytes)));
-    return mappingOf(json) ?? ignored("it is JSON of another form");
+    const mapping = mappingOf(json);
+    if (mapping && mapping.version > SYSTEMD_MAPPING_VERSION)
+      ignored(`it is of version ${mapping.version}, which systemd up to now skips`);
+    return mapping ?? ignored("it is JSON of another form");
   } catch (error) {
     if (isKhoError(error)) return ignored(error.message);
     return ignored("it is not JSON");

@@ -157,7 +157,7 @@ function readScratch(folder: Folder, half: string): MemoryRange[] {
   for (let i = 0; i < Math.min(count, maxScratch); i++) {
     const pa = numberOf(phys[i]!);
     const size = numberOf(len[i]!);
-    if (pa === undefined || size === undefined || size === 0n || pa + size > 1n << 64n)
+    if (pa === undefined || size === undefined || pa + size > 1n << 64n)
       log.add("scratch-malformed", `line ${i + 1} of the scratch areas is malformed`, {
         expected: "an address and a length, each 0x and up to 16 digits",
         actual: escapeText(`${phys[i]!.slice(0, 32)} ${len[i]!.slice(0, 32)}`),

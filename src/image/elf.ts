@@ -1,6 +1,7 @@
 import { type Abi, decode, sizeOf, textFromBytes, type ValueOf, view } from "../layout/index.js";
 import { fileOffset, physAddr } from "../memory/address.js";
-import { type Segment, segmentedMemory } from "../memory/segments.js";
+import type { Memory } from "../memory/memory.js";
+import { type Overlap, type Segment, segmentedMemory } from "../memory/segments.js";
 import type { ByteSource } from "../memory/source.js";
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
@@ -91,16 +92,19 @@ export function elfImage(source: ByteSource, options: ElfOptions = {}): Image {
       },
     );
   const { memory, overlaps } = segmentedMemory(segments);
-  for (const { pa, size } of overlaps)
+  const alike = sameBytes(segments, memory);
+  for (const overlap of overlaps) {
+    const { pa, size } = overlap;
+    // The kernel's own cores hold its text twice: in a segment of its own and among the memory it lies in.
+    const harmless = alike(overlap);
     log.add(
       "segment-overlap",
-      `two or more segments hold ${hex(size)} bytes at ${hex(pa)}; the first in the file is used`,
-      {
-        severity: "warning",
-        pa,
-        length: Number(size),
-      },
+      harmless
+        ? `two or more segments hold the same ${hex(size)} bytes at ${hex(pa)}`
+        : `two or more segments hold ${hex(size)} bytes at ${hex(pa)}, not known to be the same; the first is used`,
+      { severity: harmless ? "info" : "warning", pa, length: Number(size) },
     );
+  }
   const arch = archOf(ehdr, abi);
   return {
     kind: "elf",
@@ -111,6 +115,36 @@ export function elfImage(source: ByteSource, options: ElfOptions = {}): Image {
     findings: log.all(),
   };
 }
+
+/** Bytes of overlaps that are compared, all together, and how many overlaps. */
+const maxCompared = 128 << 20;
+const maxOverlaps = 64;
+
+/** Tells whether all segments agree about an overlap, as far as {@link maxCompared} goes. */
+function sameBytes(segments: readonly Segment[], memory: Memory): (overlap: Overlap) => boolean {
+  let left = maxCompared;
+  let overlaps = 0;
+  const step = 1 << 20;
+  return ({ pa, size }) => {
+    if (++overlaps > maxOverlaps) return false;
+    for (const segment of segments) {
+      const from = max(segment.pa, pa);
+      const until = min(segment.pa + segment.size, pa + size);
+      for (let at: bigint = from; at < until; at += BigInt(step)) {
+        const length = Number(min(BigInt(step), until - at));
+        const stored = segment.source?.read(fileOffset(segment.at + Number(at - segment.pa)), length);
+        left -= length;
+        if (!stored || stored.length < length || left < 0) return false;
+        const used = memory.read(physAddr(at), length);
+        if (stored.some((byte, i) => byte !== used[i])) return false;
+      }
+    }
+    return true;
+  };
+}
+
+const min = (a: bigint, b: bigint): bigint => (a < b ? a : b);
+const max = (a: bigint, b: bigint): bigint => (a < b ? b : a);
 
 /** x86-64 exists in little-endian only, so a big-endian header with its number names no machine. */
 function archOf({ e_machine }: Ehdr, { byteOrder }: Abi): Image["arch"] {

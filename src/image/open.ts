@@ -47,7 +47,7 @@ export function openSource(source: ByteSource, options: SourceOptions = {}): Ima
   const message = "the file has no signature that is known; it is taken for raw memory from address 0 on";
   const finding = {
     severity: "info",
-    code: "unsupported-container",
+    code: "container-guessed",
     pa: 0n,
     length: 0,
     path: "",

@@ -50,7 +50,7 @@ export function sniff(first: Uint8Array): FileKind {
 const refusals = {
   kdump: "a kdump-compressed dump: capture it again as an ELF core, with `makedumpfile -E`",
   flattened:
-    "a flattened makedumpfile dump: rearrange it with `makedumpfile -R`; an ELF core inside can then be read",
+    "a flattened dump, as QEMU's kdump formats and `makedumpfile -F` are: take an ELF core instead, with QEMU's `dump-guest-memory` without -z, -l and -s, or `makedumpfile -E`",
   lime: "a LiME dump: capture it again with format=padded, which can be read as raw memory",
   avml: "a compressed AVML dump: convert it to a raw image with `avml-convert` first",
   firecracker: "the state file of a Firecracker snapshot: name the memory file beside it instead",

@@ -20,7 +20,8 @@ export const codes = {
 
   // The container: the file that holds the memory.
   "not-a-handover": "the file holds no KHO handover that could be found",
-  "unsupported-container": "the file is a format that cannot be read as physical memory here",
+  "unsupported-container": "the file, or what is in it, cannot be read as physical memory here",
+  "container-guessed": "nothing tells what the file is; it is taken for raw memory",
   "decompression-failed": "the compressed data is damaged",
   "elf-malformed": "the ELF core's headers contradict themselves or the file",
   "elf-truncated": "the ELF core promises more bytes than the file holds",
@@ -41,6 +42,7 @@ export const codes = {
   "fdt-bad-magic": "the blob does not begin with d0 0d fe ed",
   "fdt-bad-version": "the version fields are outside what the kernel's parser takes",
   "fdt-bad-layout": "the header's offsets and sizes do not fit into the blob",
+  "fdt-unaligned": "a block of the blob is not aligned as the specification demands",
   "fdt-bad-structure": "the structure block is malformed",
   "fdt-bad-string": "a property name lies outside the strings block or is not terminated",
   "fdt-truncated": "the blob ends before totalsize",
@@ -48,9 +50,10 @@ export const codes = {
   // The root tree and what hangs from it.
   "compatible-unknown": "the version string is of no known release",
   "compatible-mismatch": "the version string is not the one this release accepts",
-  "property-missing": "a property that the reader needs is absent",
+  "property-missing": "a property or node that the reader needs is absent",
   "property-bad-length": "a property does not have the length that the reader needs",
   "map-missing": "the root has no memory map: nothing was finalized",
+  "map-overwritten": "the memory map's pages are in use for something else",
   "map-bad-chunk": "a chunk of the memory map is malformed",
   "map-bad-bitmap": "a bitmap of the memory map is malformed or misplaced",
   "map-bad-node": "a node of the radix tree is unaligned or misplaced",
@@ -59,7 +62,7 @@ export const codes = {
   "map-cycle": "the memory map refers to a page of its own twice",
   "bitmap-size-guessed": "nothing in the capture decides how large the bitmaps are",
   "blob-size-mismatch": "the size of a subtree's blob is not what its format needs",
-  "subtree-bad-address": "the address of a subtree's blob cannot be right",
+  "bad-address": "an address cannot be right",
 
   // Building blocks.
   "vmalloc-bad-chunk": "a chunk of a preserved vmalloc area is malformed",

@@ -10,8 +10,8 @@ it("kho scan lists candidates with a verdict, best first", async () => {
   expect({ stderr, code }).toEqual({ stderr: "", code: 0 });
   expect(stdout.split("\n").slice(1)).toEqual([
     "2 candidates, 2 usable, best first",
-    "0xf7fa0e0  setup_data   usable    a hand-off record for a root at 0x4b3000",
-    "0x4b3000   root         usable    kho-v4, memory map present, subtrees: LUO, kexec-metadata",
+    "0xf7fa0e0  setup_data   usable    a hand-off record for a root at 0x4b3000, kexec 1",
+    "0x4b3000   root         usable    kho-v4, memory map present, subtrees: LUO, kexec-metadata, kexec 1",
     "",
   ]);
   const { candidates } = JSON.parse((await run(["scan", "--json", core])).stdout);

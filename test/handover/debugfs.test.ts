@@ -45,8 +45,9 @@ describe.each(fixtures)("debugfs of $name", (fixture) => {
     const { handover, findings } = decodeHandover(openImage(copied(fixture, "out"), { side: "out" }));
     const loud = findings.filter(({ severity }) => severity !== "info").map(({ code }) => code);
     // Up to 6.18 the file appears when the tree is complete; 6.19 shows it before the map has an address.
-    if (kernel.kho !== "kho-v1") expect(loud).toEqual(["truncated-capture"]);
-    else if (!kernel.luo) expect(loud).toEqual([]);
+    // The tree of this one is so long that nodes are cut off, too.
+    expect(loud).toEqual(fixture.name === "7.3-resmem" ? ["truncated-capture"] : []);
+    if (kernel.kho !== "kho-v1") expect(findings.map(({ code }) => code)).toContain("truncated-capture");
     expect(handover.compatible).toBe(whole.compatible);
     expect(handover.subtrees.map(({ name }) => name).sort()).toEqual(
       whole.subtrees.map(({ name }) => name).sort(),

@@ -124,7 +124,7 @@ describe("zeros without end", () => {
     const builder = new Builder();
     builder.memory.zeros.push(tail);
     builder.page();
-    expect(scan(builder.memory)).toEqual([]);
+    expect(scan(builder.memory).candidates).toEqual([]);
     expect(builder.memory.spent().bytes).toBeLessThan(1 << 20);
   });
 

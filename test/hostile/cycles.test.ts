@@ -117,7 +117,7 @@ describe("lists that do not end", () => {
       memory.add(i * 4096n, new Uint8Array(4096));
       for (let at = 0n; at < 4096n; at += 16n) memory.put(i * 4096n + at, i * 4096n + at + 16n);
     }
-    expect(scan(memory).every(({ usable }) => !usable)).toBe(true);
+    expect(scan(memory).candidates.every(({ usable }) => !usable)).toBe(true);
     // A list is followed for 1024 nodes, each of which is asked for and read.
     expect(memory.spent().reads).toBeLessThan(32 * 2 * 1024 + 1000);
   });

@@ -107,13 +107,14 @@ describe("scratch areas", () => {
     for (const [phys, len] of [
       ["4096", "0x10"],
       ["0x1000 ", "0x10"],
-      ["0x1000", "0x0"],
       ["0x1000", "-0x10"],
       ["0x11112222333344445", "0x10"],
       ["0xffffffffffffffff", "0x2"],
       ["\x1b[2J", "0x10"],
     ] as const)
       expect(scratch(phys, len)).toEqual([[bad], []]);
+    // An explicit size of 0 on the command line gives an empty area, which keeps its place among the others.
+    expect(scratch("0x0\n0x2000\n", "0x0\n0x10\n")).toEqual([[], [0n, 0x2000n]]);
     expect(scratch("0xffffffffffffffff", "0x1")).toEqual([[], [0xffffffffffffffffn]]);
   });
 

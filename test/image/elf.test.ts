@@ -174,6 +174,19 @@ describe("overlapping segments", () => {
     );
   });
 
+  test("of the same bytes are no fault: the kernel's own cores hold its text twice", () => {
+    const data = pattern(0x3000);
+    const { findings } = open({
+      segments: [
+        { paddr: 0x1000n, data: data.subarray(0x1000, 0x2000) },
+        { paddr: 0x0n, data },
+      ],
+    });
+    expect(findings).toMatchObject([
+      { code: "segment-overlap", severity: "info", pa: 0x1000n, length: 0x1000 },
+    ]);
+  });
+
   test("are reported with their addresses", () => {
     const { findings } = open({
       segments: [

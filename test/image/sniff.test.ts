@@ -53,7 +53,7 @@ describe("what has no signature", () => {
   test("is raw memory from 0 on, and said to be a guess", () => {
     const image = openImage(pattern(64));
     expect(image.kind).toBe("raw");
-    expect(image.findings).toMatchObject([{ severity: "info", code: "unsupported-container" }]);
+    expect(image.findings).toMatchObject([{ severity: "info", code: "container-guessed" }]);
     expect(bytesAt(image.memory, 0x10n, 4)).toEqual([...pattern(64).subarray(16, 20)]);
     expect(thrown(() => image.memory.read(0x3fn as never, 2), "memory-absent").pa).toBe(0x40n);
   });

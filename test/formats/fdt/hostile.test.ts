@@ -101,7 +101,7 @@ describe("header", () => {
   test("a reservation block without an end", () => {
     const blob = blobOf(structure, [], { header: { off_mem_rsvmap: 64 } });
     expect(errors(survives(blob))).toEqual([
-      "fdt-bad-layout: the memory reservation block has no end (offset 0x40)",
+      "fdt-bad-structure: the memory reservation block has no end (offset 0x40)",
     ]);
   });
 

@@ -47,7 +47,7 @@ describe("keys of the radix tree", () => {
       for (const [i, index] of indices.entries()) ram.u64(node(i) + BigInt(8 * index), node(i + 1));
       ram.u8(node(indices.length) + BigInt(byte), mask);
       const { ctx, findings } = contextOf(ram, "7.3", pageSize);
-      const { runs, mapPages, kind } = decodeRadixMap(ctx, physAddr(node(0)), radixShape(ctx.abi));
+      const { runs, mapPages, kind } = decodeRadixMap(ctx, physAddr(node(0)), radixShape(ctx.abi))!;
       expect(findings).toEqual([]);
       expect([runs.length, runs.order[0], runs.pfn[0], runs.count[0]]).toEqual([
         1,
@@ -100,7 +100,7 @@ it("a leaf of five pages, and an empty leaf beside it", () => {
   ] as const)
     ram.u8(nodes[5]! + BigInt(byte), mask);
   const { ctx, findings } = contextOf(ram);
-  const { runs, mapPages } = decodeRadixMap(ctx, physAddr(root), radixShape(ctx.abi));
+  const { runs, mapPages } = decodeRadixMap(ctx, physAddr(root), radixShape(ctx.abi))!;
   expect(findings).toEqual([]);
   expect([...runs.pfn]).toEqual([0x100a51, 0x101c20, 0x103e44, 0x103e50]);
   expect([...runs.count]).toEqual([1, 1, 1, 2]);
@@ -118,7 +118,7 @@ it("keys of the first leaf, where every order from the largest down has its mark
   // Keys 3, 4, 5, 6, 7 and 8: order 51 at 2^63; order 50 at 0 to 3 * 2^62; order 49 at 0.
   ram.u16(leaf, 0b1_1111_1000);
   const { ctx } = contextOf(ram);
-  const { runs } = decodeRadixMap(ctx, physAddr(0x40000000n), radixShape(ctx.abi));
+  const { runs } = decodeRadixMap(ctx, physAddr(0x40000000n), radixShape(ctx.abi))!;
   const rows = Array.from({ length: runs.length }, (_, i) => [runs.order[i], runs.pfn[i], runs.count[i]]);
   expect(rows).toEqual([
     [49, 0, 1],

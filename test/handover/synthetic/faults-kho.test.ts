@@ -104,11 +104,13 @@ const faults: Record<string, Fault> = {
     forms: every,
     damage: ({ ram, at }) => ram.u64(at("record") + 32n, nowhere),
     options: atRecord,
+    // Or not captured, which looks the same.
     code: "memory-absent",
+    severity: "warning",
     path: "scratch",
     pa: () => nowhere,
-    does: stops(),
-    strict: "throws",
+    does: null,
+    strict: "reads",
   },
   "scratch array of zeros": {
     forms: every,
@@ -179,7 +181,7 @@ const faults: Record<string, Fault> = {
     forms: radix,
     damage: header(16, 0x2c),
     options: atRoot,
-    code: "fdt-bad-layout",
+    code: "fdt-unaligned",
     path: "root",
     does: ignored("EINVAL"),
     strict: "throws",
@@ -188,7 +190,7 @@ const faults: Record<string, Fault> = {
     forms: radix,
     damage: header(8, 0x3a),
     options: atRoot,
-    code: "fdt-bad-layout",
+    code: "fdt-unaligned",
     path: "root",
     does: ignored("EINVAL"),
     strict: "throws",
@@ -806,8 +808,7 @@ describe("what kernels accept is no fault", () => {
     });
   });
 
-  // The release is not known yet when the root tree is read.
-  it.fails.each(chunked.map((label) => [label]))("an unaligned reserve map before 7.1, %s", (label) => {
+  it.each(chunked.map((label) => [label]))("an unaligned reserve map before 7.1, %s", (label) => {
     const written = write(smallPlan(formOf(label)));
     header(16, 0x2c)(written);
     expect(

@@ -60,7 +60,7 @@ const faults: Record<string, Fault> = {
   "subtree at address 0": {
     forms: live,
     hooks: subtreeAddress(0n),
-    code: "subtree-bad-address",
+    code: "bad-address",
     path: "subtrees.LUO",
     does: stops("EINVAL"),
     strict: "throws",
@@ -201,7 +201,7 @@ const faults: Record<string, Fault> = {
   "session area at 0": {
     forms: luoV1,
     hooks: inNode("luo-session", "luo-session-header", u64(0n)),
-    code: "subtree-bad-address",
+    code: "bad-address",
     path: "luo.sessions",
     does: openOops,
     strict: "throws",

@@ -62,6 +62,11 @@ export function systemdSession(mapping: unknown): SessionPlan {
 
 /** Largest order whose block a reader of any release works out right. */
 export const safeOrder = (pageSize: number): number => 30 - Math.log2(pageSize);
+/** Largest order of a folio that a reader up to 7.0 restores: that of its page allocator. */
+const largestFolio = (form: Form, pageSize: number): number =>
+  ["6.19", "7.0"].includes(form.release)
+    ? { 4096: 10, 16384: 11, 65536: 13 }[pageSize]!
+    : safeOrder(pageSize);
 
 /** Scratch areas as kernels lay them out: low memory, global, one per node; below everything else. */
 export const scratch = [
@@ -107,7 +112,10 @@ export function everything(form: Form, pageSize: number): Plan {
     },
     {
       token: 9n,
-      memfd: { size: 2n ** BigInt(safeOrder(pageSize)) * page, folios: folios([safeOrder(pageSize)]) },
+      memfd: {
+        size: 2n ** BigInt(largestFolio(form, pageSize)) * page,
+        folios: folios([largestFolio(form, pageSize)]),
+      },
     },
     // A list of two pages, and one of a few pages in one block.
     {

@@ -221,8 +221,9 @@ describe("a folio list of more than one chunk", () => {
 });
 
 describe("folios of 1 GiB and more", () => {
-  it("order 18 survives every release", () => {
+  it("order 18 survives every release from 7.1 on; up to 7.0 the page allocator has none", () => {
     for (const form of releases.filter(({ memfd }) => memfd)) {
+      const restored = !["6.19", "7.0"].includes(form.release);
       const files = [{ token: 1n, memfd: { size: 2n << 30n, folios: folios([18, 18]) } }];
       const written = write({
         form,
@@ -232,7 +233,7 @@ describe("folios of 1 GiB and more", () => {
         sessions: [{ name: "huge", files }],
       });
       const decoded = decodeWritten(written);
-      expect(faultsOf(decoded)).toEqual([]);
+      expect(decoded.findings.map(({ code }) => code)).toEqual(restored ? [] : ["order-too-large"]);
       expectAll(written, decoded);
     }
   });
