@@ -5,7 +5,7 @@
  */
 import { create, toBinary as messageToBinary, toJsonString } from "@bufbuild/protobuf";
 import { orderCounts, type PreservedMemory, preservedBytes } from "../formats/kho/preserved.js";
-import type { FolioRuns } from "../formats/memfd/folios.js";
+import { byIndex, type FolioRuns } from "../formats/memfd/folios.js";
 import type { Memfd } from "../formats/memfd/memfd.js";
 import {
   type File as FileMessage,
@@ -147,10 +147,7 @@ function memfdMessage({ size, pos, seals, flags, nrFolios, folios }: Memfd) {
 
 /** Ascending by index, as the message promises, whatever the order on the wire. */
 function folioMessages(folios: FolioRuns) {
-  const rank = Uint32Array.from({ length: folios.length }, (_, i) => i).sort(
-    (a, b) => folios.index[a]! - folios.index[b]!,
-  );
-  return Array.from(rank, (i) =>
+  return Array.from(byIndex(folios), (i) =>
     create(FolioRunSchema, {
       index: asU64(BigInt(folios.index[i]!)),
       pfn: BigInt(folios.pfn[i]!),

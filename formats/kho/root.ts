@@ -14,13 +14,15 @@ export interface RootForm {
   readonly address: string;
   /** Property that holds the blob's size in bytes; absent where every blob is an FDT that says it itself. */
   readonly size?: string;
+  /** True if early kernels of this version made trees of one level less on 16K pages. */
+  readonly mayBeShallow?: boolean;
 }
 
 /** The form of every version of the root tree. `kho-v2` was never in a release. */
 export const rootForms: Readonly<Record<KhoVersion, RootForm>> = {
   "kho-v1": { map: "bitmaps", address: "fdt" },
-  "kho-v2": { map: "radix", address: "preserved-data" },
-  "kho-v3": { map: "radix", address: "preserved-data", size: "blob-size" },
+  "kho-v2": { map: "radix", address: "preserved-data", mayBeShallow: true },
+  "kho-v3": { map: "radix", address: "preserved-data", size: "blob-size", mayBeShallow: true },
   "kho-v4": { map: "radix", address: "preserved-data", size: "blob-size" },
 };
 /** Property of the root that holds the memory map's physical address. */
@@ -85,9 +87,12 @@ export function decodeRoot(ctx: Context, fdt: Fdt, pa: PhysAddr): Root {
 /** For a version string that is not known: the newest version whose property names occur. */
 function guessVersion(fdt: Fdt): KhoVersion {
   const names = new Set(fdt.root.children.flatMap((node) => node.properties.map(({ name }) => name)));
-  if (names.has("blob-size")) return "kho-v4";
-  if (names.has("preserved-data")) return "kho-v2";
-  return names.has("fdt") ? "kho-v1" : "kho-v4";
+  const newestFirst = (Object.keys(rootForms) as KhoVersion[]).reverse();
+  const occurs = (name: string | undefined): boolean => name === undefined || names.has(name);
+  const guess = newestFirst.find(
+    (version) => occurs(rootForms[version].address) && occurs(rootForms[version].size),
+  );
+  return guess ?? newestFirst[0]!;
 }
 
 function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {

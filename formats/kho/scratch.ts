@@ -1,5 +1,5 @@
 import { decode, sizeOf } from "../../src/layout/index.js";
-import type { MemoryRange, PhysAddr } from "../../src/memory/index.js";
+import { endOfMemory, type MemoryRange, type PhysAddr } from "../../src/memory/index.js";
 import { hex } from "../../src/report/hex.js";
 import { bootStops, khoIgnored } from "../consequence.js";
 import type { Context } from "../context.js";
@@ -71,7 +71,7 @@ export function decodeScratch(ctx: Context, pa: PhysAddr, size: bigint, staged =
   for (let i = 0; i < count; i++) {
     const { addr, size: length } = decode(khoScratch, bytes, i * entry, abi);
     // Empty areas are possible: that is what an explicit size of 0 on the command line gives.
-    if (addr + length <= 1n << 64n) areas.push({ pa: addr, size: length });
+    if (addr + length <= endOfMemory) areas.push({ pa: addr, size: length });
     else malformed(`scratch area ${i} at ${hex(addr)} has ${hex(length)} bytes`, hex(length));
   }
   if (areas.every((area) => area.size === 0n))

@@ -114,6 +114,19 @@ export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | u
   return { magic, nrFolios, csum, folios, checksum };
 }
 
+/** True if the list of a test module's tree can only be in a vmalloc area, as it is since 6.18. */
+export function listsByVmalloc(fdt: Fdt | undefined, abi: Abi): boolean {
+  const data = fdt && child(fdt.root, "data");
+  const info = data && property(data, "folios_info");
+  const count = data && property(data, "nr_folios");
+  const nrFolios = count && nativeU32(count.value, abi);
+  return (
+    nrFolios !== undefined &&
+    info?.value.length === sizeOf(khoVmalloc, abi) &&
+    nrFolios * 8 !== info.value.length
+  );
+}
+
 /**
  * One u64 a folio: its physical address with its order in the bits below the page size. Up to 6.17 they are in the
  * property itself, from 6.18 in a preserved vmalloc area; a single folio's property has 8 bytes, a descriptor 16.

@@ -3,6 +3,9 @@ import type { PhysAddr } from "../../src/memory/index.js";
 /** Name of LUO's subtree. include/linux/kho/abi/luo.h, since 6.19. */
 export const LUO_KHO_ENTRY_NAME = "LUO";
 
+/** Node of the FLBs in the tree of `luo-v1`; 6.19 has none. */
+export const LUO_FDT_FLB_NODE_NAME = "luo-flb";
+
 /** A preserved file as LUO knows it; what `data` means is up to the handler that `compatible` names. */
 export interface LuoFile {
   readonly compatible: string;

@@ -6,6 +6,7 @@ import { child, type FdtNode, hasFdtMagic, nativeU64, property, stringList } fro
 import { readTree } from "../tree.js";
 import { reportVersion } from "../version.js";
 import { luoSer, luoSerV2 } from "./layout.js";
+import { LUO_FDT_FLB_NODE_NAME } from "./luo.js";
 
 /** How sessions, or the files of a session, are stored: one contiguous area, or a list of blocks. */
 export type Storage = "area" | "blocks";
@@ -119,10 +120,10 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
   const sessions = session && u64Of(ctx, session, "luo-session-header", pa, `${path}.luo-session`);
   // 6.19 neither writes nor reads the FLB node; 7.0 and 7.1 stop without it.
   const wantsFlb = ctx.kernel.flb && ctx.kernel.luo === "luo-v1";
-  const present = child(root, "luo-flb") !== undefined;
+  const present = child(root, LUO_FDT_FLB_NODE_NAME) !== undefined;
   if (!present && wantsFlb)
     ctx.report("error", "flb-missing", "the tree has no luo-flb node: 6.19 wrote it", {
-      path: `${path}.luo-flb`,
+      path: `${path}.${LUO_FDT_FLB_NODE_NAME}`,
       pa,
       consequence: luoPanics("ENOENT"),
     });
@@ -132,15 +133,15 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
       "flb-ignored",
       `Linux ${ctx.kernel.release} has no FLBs, what they refer to is lost`,
       {
-        path: `${path}.luo-flb`,
+        path: `${path}.${LUO_FDT_FLB_NODE_NAME}`,
         pa,
         consequence: itemIgnored("nobody looks at the FLBs"),
       },
     );
   // What nobody looks at cannot be wrong.
   const judged: Context = wantsFlb ? ctx : { ...ctx, report: () => {} };
-  const flb = present ? nodeOf(judged, root, "luo-flb", "luo-flb-v1", pa) : undefined;
-  const flbs = flb && u64Of(judged, flb, "luo-flb-header", pa, `${path}.luo-flb`);
+  const flb = present ? nodeOf(judged, root, LUO_FDT_FLB_NODE_NAME, "luo-flb-v1", pa) : undefined;
+  const flbs = flb && u64Of(judged, flb, "luo-flb-header", pa, `${path}.${LUO_FDT_FLB_NODE_NAME}`);
   if (sessions === undefined && number === undefined) return undefined;
   return { liveupdateNumber: number ?? 0n, sessions: physAddr(sessions ?? 0n), flbs: physAddr(flbs ?? 0n) };
 }

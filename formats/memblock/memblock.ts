@@ -1,4 +1,4 @@
-import { type PhysAddr, physAddr } from "../../src/memory/index.js";
+import { endOfMemory, type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { itemIgnored } from "../consequence.js";
 import type { Context } from "../context.js";
 import { type Fdt, type FdtNode, nativeU64, property, stringList } from "../fdt/index.js";
@@ -29,7 +29,7 @@ export function decodeReserveMem(ctx: Context, fdt: Fdt, pa: PhysAddr): ReserveM
     checkCompatible(node, RESERVE_MEM_KHO_NODE_COMPATIBLE, at);
     const [start, size] = ["start", "size"].map((name) => number(node, name, at));
     if (start === undefined || size === undefined) continue;
-    if (start + size > 1n << 64n)
+    if (start + size > endOfMemory)
       ctx.report("error", "reserve-mem-malformed", `region ${node.name} goes beyond 2^64`, {
         path: at,
         pa,

@@ -77,3 +77,11 @@ export function newFolioRuns(): FolioRunsBuilder {
 
 /** Base pages that run `i` covers. */
 export const pagesOf = (runs: FolioRuns, i: number): number => runs.count[i]! * 2 ** runs.order[i]!;
+
+/** The runs in the order of the file. Writers list them so, which makes sorting the exception. */
+export function byIndex({ index, length }: FolioRuns): Uint32Array {
+  const rank = Uint32Array.from({ length }, (_, i) => i);
+  for (let i = 1; i < length; i++)
+    if (index[i]! < index[i - 1]!) return rank.sort((a, b) => index[a]! - index[b]!);
+  return rank;
+}

@@ -7,7 +7,7 @@ import { misread, retrieveFails, retrieveOops } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast, type Kernel, type MemfdVersion } from "../kernels.js";
 import { decodeVmalloc, vmallocBytes, vmallocPages } from "../kho/vmalloc.js";
-import { type FolioRuns, newFolioRuns, pagesOf } from "./folios.js";
+import { byIndex, type FolioRuns, newFolioRuns, pagesOf } from "./folios.js";
 import {
   MEMFD_LUO_ALL_SEALS,
   memfdLuoFolioSer,
@@ -232,9 +232,7 @@ function inferredOrder(index: number, pfn: number, until: number): number {
 /** Entries may come in any order, but no page of the file may be covered twice. */
 function reportOverlaps(ctx: Context, runs: FolioRuns, path: string): void {
   const { pageSize } = ctx.abi;
-  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i).sort(
-    (a, b) => runs.index[a]! - runs.index[b]!,
-  );
+  const rank = byIndex(runs);
   for (let i = 1; i < rank.length; i++) {
     const [before, now] = [rank[i - 1]!, rank[i]!];
     if (runs.index[now]! >= runs.index[before]! + pagesOf(runs, before)) continue;

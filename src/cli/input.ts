@@ -155,7 +155,8 @@ export function describeImage(image: Image): string {
   const from =
     image.kind === "raw" ? ` from ${hex(ranges[0]?.pa ?? 0n)} on` : ` in ${plural(ranges.length, "range")}`;
   const what = image.kind === "elf" ? `ELF core${image.arch ? ` of ${image.arch}` : ""}` : "raw memory";
-  return `${what}, ${humanBytes(bytes)}${image.kind === "elf" ? " of memory" : ""}${from}`;
+  const ran = image.release === undefined ? "" : `, taken while Linux ${safeName(image.release)} ran`;
+  return `${what}, ${humanBytes(bytes)}${image.kind === "elf" ? " of memory" : ""}${from}${ran}`;
 }
 
 /** The file's name as it is shown. */

@@ -1,5 +1,9 @@
-import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
-import { MEMFD_LUO_FOLIO_UPTODATE, seals as sealBits } from "../../formats/memfd/layout.js";
+import { byIndex, pagesOf } from "../../formats/memfd/folios.js";
+import {
+  MEMFD_LUO_ALL_SEALS,
+  MEMFD_LUO_FOLIO_UPTODATE,
+  seals as sealBits,
+} from "../../formats/memfd/layout.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import type { File } from "../handover/index.js";
 import { hex } from "../report/hex.js";
@@ -57,14 +61,6 @@ export function summarise({ folios, size }: Memfd, pageSize: number): FolioSumma
   };
 }
 
-/** The runs in the order of the file. */
-export function byIndex({ index, length }: FolioRuns): Uint32Array {
-  const rank = Uint32Array.from({ length }, (_, i) => i);
-  for (let i = 1; i < length; i++)
-    if (index[i]! < index[i - 1]!) return rank.sort((a, b) => index[a]! - index[b]!);
-  return rank;
-}
-
 /** `0`, `0,4`, `0-3,9`: the orders in use. */
 export function ordersText(orders: readonly { readonly order: number }[]): string {
   const parts: string[] = [];
@@ -94,8 +90,7 @@ export function sealsText(seals: number): string {
   const names = Object.entries(sealBits).flatMap(([name, bit]) =>
     (seals & bit) !== 0 ? [name.slice("F_SEAL_".length)] : [],
   );
-  const known = Object.values(sealBits).reduce((all, bit) => all | bit, 0);
-  const rest = (seals & ~known) >>> 0;
+  const rest = (seals & ~MEMFD_LUO_ALL_SEALS) >>> 0;
   return [...names, ...(rest === 0 ? [] : [hex(rest)])].join("|");
 }
 

@@ -1,4 +1,4 @@
-import { pagesOf } from "../../formats/memfd/folios.js";
+import { byIndex, pagesOf } from "../../formats/memfd/folios.js";
 import { MEMFD_LUO_FOLIO_DIRTY, MEMFD_LUO_FOLIO_UPTODATE } from "../../formats/memfd/layout.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import type { File, Handover, Session } from "../handover/index.js";
@@ -8,7 +8,7 @@ import type { Exit } from "./exit.js";
 import { type FoundSession, findSession } from "./find.js";
 import { type InputOptions, withHandover } from "./input.js";
 import { jsonText } from "./json.js";
-import { byIndex, type FolioSummary, ordersText, sealsText, summarise, tokenText } from "./memfd.js";
+import { type FolioSummary, ordersText, sealsText, summarise, tokenText } from "./memfd.js";
 import { noticeFindings } from "./notice.js";
 import type { Run } from "./run.js";
 import { luoTotals, rangeText, sessionName, systemdBranches } from "./sections.js";

@@ -4,7 +4,7 @@
  * @module
  */
 export type { Context } from "../../formats/context.js";
-export { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
+export { byIndex, type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 export {
   MEMFD_LUO_ALL_SEALS,
   MEMFD_LUO_FOLIO_DIRTY,
@@ -14,4 +14,4 @@ export {
   memfdLuoSerV2,
   seals,
 } from "../../formats/memfd/layout.js";
-export { decodeMemfd, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";
+export { decodeMemfd, type FolioRoom, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";

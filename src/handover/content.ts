@@ -1,4 +1,4 @@
-import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
+import { byIndex, pagesOf } from "../../formats/memfd/folios.js";
 import { MEMFD_LUO_FOLIO_UPTODATE } from "../../formats/memfd/layout.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import { addressOf, type Memory, type PhysAddr } from "../memory/index.js";
@@ -42,7 +42,7 @@ export function* memfdContent(
   const maxData = options.maxData ?? stored;
   let left = maxData;
   let offset = 0;
-  for (const run of ascending(folios)) {
+  for (const run of byIndex(folios)) {
     if (offset >= size) return;
     const start = folios.index[run]! * pageSize;
     const end = Math.min(size, start + pagesOf(folios, run) * pageSize);
@@ -109,13 +109,4 @@ function survey(memory: Memory): { stored: number; stretchFrom: (pa: bigint) => 
       return { zeros: inside, length: Number((inside ? found.end : found.start) - pa) };
     },
   };
-}
-
-/** Runs by index. Writers list them in order, so that sorting is the exception. */
-function ascending(folios: FolioRuns): Iterable<number> {
-  const rank = Uint32Array.from({ length: folios.length }, (_, i) => i);
-  for (let i = 1; i < folios.length; i++)
-    if (folios.index[i]! < folios.index[i - 1]!)
-      return rank.sort((a, b) => folios.index[a]! - folios.index[b]!);
-  return rank;
 }

@@ -134,6 +134,8 @@ function followHandoff(memory: Memory, pa: PhysAddr): { record: HandoffRecord; b
     throw new KhoError("handoff-malformed", `the tree at ${hex(pa)} has no hand-off in /chosen`, { pa });
   }
   const head = setupDataHead(page) ?? pa;
+  if (head === 0n)
+    throw new KhoError("handoff-malformed", `the zero page at ${hex(pa)} has no setup_data list`, { pa });
   const { nodes, ended } = followSetupData(memory, head);
   for (const node of nodes) {
     const record = handoffOfNode(memory, node);

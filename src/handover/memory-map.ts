@@ -75,7 +75,7 @@ function likelier(ctx: Context, mapPa: PhysAddr, list: ChunkList): BitmapSize {
 function decodeRadix(ctx: Context, root: Root, handoff: Handoff): PreservedMemory | undefined {
   const shape = radixShape(ctx.abi);
   const early = radixShape(ctx.abi, true);
-  const doubtful = root.compatible === "kho-v2" || root.compatible === "kho-v3";
+  const doubtful = root.form.mayBeShallow ?? false;
   if (early.depth !== shape.depth && doubtful) {
     const attempt = (candidate: typeof shape): { keepsRoot: boolean; faults: number } => {
       let faults = 0;

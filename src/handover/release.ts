@@ -1,13 +1,13 @@
 import { newClaims } from "../../formats/claims.js";
 import type { Context } from "../../formats/context.js";
-import { type Fdt, fdtAbi, fdtHeader, property, readFdt } from "../../formats/fdt/index.js";
+import { type Fdt, fdtAbi, fdtHeader, readFdt } from "../../formats/fdt/index.js";
 import { findKernel, type Kernel, kernelOf } from "../../formats/kernels.js";
-import { khoKexecMetadata, khoVmalloc } from "../../formats/kho/layout.js";
+import { khoKexecMetadata } from "../../formats/kho/layout.js";
 import { bitmapSizeOf, decodeChunks } from "../../formats/kho/map-bitmaps.js";
 import { KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
 import { decodeRoot, knownVersion, rootVersions } from "../../formats/kho/root.js";
-import { KHO_TEST_FDT } from "../../formats/kho/test-module.js";
-import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
+import { KHO_TEST_FDT, listsByVmalloc } from "../../formats/kho/test-module.js";
+import { LUO_FDT_FLB_NODE_NAME, LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { type Abi, decode, sizeOf } from "../layout/index.js";
 import { physAddr } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
@@ -94,7 +94,7 @@ export function guessRelease(evidence: Evidence): ReleaseChoice {
   if (luo || fdt.root.children.some(({ name }) => name === LUO_KHO_ENTRY_NAME)) {
     const tree = luo && quietly(luo);
     if (!tree) return choice("6.19", "kho-v1 with live update is of 6.19 and 7.0");
-    return tree.root.children.some(({ name }) => name === "luo-flb")
+    return tree.root.children.some(({ name }) => name === LUO_FDT_FLB_NODE_NAME)
       ? choice("7.0", "kho-v1 with live update and a luo-flb node is of 7.0")
       : choice("6.19", "kho-v1 with live update and no luo-flb node is of 6.19");
   }
@@ -104,7 +104,7 @@ export function guessRelease(evidence: Evidence): ReleaseChoice {
   if (evidence.bitmapSize() === 512)
     return choice("6.17", "the bitmaps can only be of 512 bytes: 6.16 to 6.17.8");
   const test = evidence.blobOf(KHO_TEST_FDT);
-  if (test && holdsVmalloc(quietly(test), abi))
+  if (test && listsByVmalloc(quietly(test), abi))
     return choice("6.18", "the test module hands over a vmalloc area, since 6.18");
   return {
     ...choice("6.18", "kho-v1 without live update is of 6.16 to 6.18; page-sized bitmaps fit, since 6.17.9"),
@@ -119,17 +119,4 @@ function quietly(blob: Uint8Array): Fdt | undefined {
     if (isKhoError(error)) return undefined;
     throw error;
   }
-}
-
-/** The test module's list is inline up to 6.17, eight bytes a folio, and 16 bytes of descriptor since. */
-function holdsVmalloc(tree: Fdt | undefined, abi: Abi): boolean {
-  const data = tree?.root.children.find(({ name }) => name === "data");
-  const info = data && property(data, "folios_info");
-  const count = data && property(data, "nr_folios");
-  if (!info || info.value.length !== sizeOf(khoVmalloc, abi) || count?.value.length !== 4) return false;
-  const nrFolios = new DataView(count.value.buffer, count.value.byteOffset).getUint32(
-    0,
-    abi.byteOrder === "little",
-  );
-  return nrFolios * 8 !== info.value.length;
 }

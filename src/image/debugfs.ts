@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, lstatSync, opendirSync, openSync, realpathSync } from "node:fs";
 import { basename, join, sep } from "node:path";
 import { escapeText, textFromBytes } from "../layout/index.js";
-import { physAddr } from "../memory/address.js";
+import { endOfMemory, physAddr } from "../memory/address.js";
 import type { MemoryRange } from "../memory/memory.js";
 import { segmentedMemory } from "../memory/segments.js";
 import { KhoError } from "../report/error.js";
@@ -157,7 +157,7 @@ function readScratch(folder: Folder, half: string): MemoryRange[] {
   for (let i = 0; i < Math.min(count, maxScratch); i++) {
     const pa = numberOf(phys[i]!);
     const size = numberOf(len[i]!);
-    if (pa === undefined || size === undefined || pa + size > 1n << 64n)
+    if (pa === undefined || size === undefined || pa + size > endOfMemory)
       log.add("scratch-malformed", `line ${i + 1} of the scratch areas is malformed`, {
         expected: "an address and a length, each 0x and up to 16 digits",
         actual: escapeText(`${phys[i]!.slice(0, 32)} ${len[i]!.slice(0, 32)}`),

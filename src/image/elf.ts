@@ -1,5 +1,5 @@
 import { type Abi, decode, sizeOf, textFromBytes, type ValueOf, view } from "../layout/index.js";
-import { fileOffset, physAddr } from "../memory/address.js";
+import { endOfMemory, fileOffset, physAddr } from "../memory/address.js";
 import type { Memory } from "../memory/memory.js";
 import { type Overlap, type Segment, segmentedMemory } from "../memory/segments.js";
 import type { ByteSource } from "../memory/source.js";
@@ -45,9 +45,8 @@ const maxNotes = 1 << 16;
 const maxVmcoreInfo = 64 * 1024;
 const vmcoreInfoName = "VMCOREINFO";
 
-const top = 1n << 64n;
 /** p_paddr of memory whose physical address is not known: /proc/kcore writes it for vmalloc and modules. */
-const unknownPaddr = top - 1n;
+const unknownPaddr = endOfMemory - 1n;
 /** File offsets are numbers, exact below this. */
 const maxOffset = BigInt(Number.MAX_SAFE_INTEGER);
 
@@ -277,9 +276,9 @@ function addSegment(source: ByteSource, phdr: Phdr, segments: Segment[], log: Fi
     });
     inFile = inMemory;
   }
-  if (pa + inMemory > top) {
+  if (pa + inMemory > endOfMemory) {
     log.add("elf-malformed", `the segment at ${hex(pa)} of ${hex(inMemory)} bytes goes beyond 2^64`, at);
-    inMemory = top - pa;
+    inMemory = endOfMemory - pa;
     if (inFile > inMemory) inFile = inMemory;
   }
   if (inFile > 0n) {

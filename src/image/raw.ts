@@ -1,11 +1,9 @@
-import { physAddr } from "../memory/address.js";
+import { endOfMemory, physAddr } from "../memory/address.js";
 import { segmentedMemory } from "../memory/segments.js";
 import type { ByteSource } from "../memory/source.js";
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
 import type { Image } from "./image.js";
-
-const top = 1n << 64n;
 
 /**
  * Physical memory as it is, without a header: the byte at offset 0 was at the physical address `base`.
@@ -14,7 +12,7 @@ const top = 1n << 64n;
  * @throws KhoError `usage` if the address is not a u64 or the file would go beyond 2^64
  */
 export function rawImage(source: ByteSource, base = 0n): Image {
-  if (base < 0n || base + BigInt(source.size) > top)
+  if (base < 0n || base + BigInt(source.size) > endOfMemory)
     throw new KhoError("usage", `${source.size} bytes do not fit into physical memory at ${hex(base)}`, {
       expected: "a base address of at least 0, and the last byte below 2^64",
       actual: hex(base),

@@ -11,6 +11,9 @@ export type Pfn = number & { readonly [brand]: "Pfn" };
 /** Offset in a file or other byte source, in bytes, 0 to 2^53 - 1. */
 export type FileOffset = number & { readonly [brand]: "FileOffset" };
 
+/** One beyond the highest physical address. */
+export const endOfMemory = 1n << 64n;
+
 /** Marks a u64 as a physical address; wraps at 2^64 like the hardware's registers do. */
 export const physAddr = (value: bigint | number): PhysAddr => BigInt.asUintN(64, BigInt(value)) as PhysAddr;
 /** Marks a number as a page frame number. Exact below 2^53. */

@@ -1,5 +1,6 @@
 export {
   addressOf,
+  endOfMemory,
   type FileOffset,
   fileOffset,
   type Pfn,

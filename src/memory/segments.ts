@@ -1,6 +1,6 @@
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
-import { fileOffset, type PhysAddr, physAddr } from "./address.js";
+import { endOfMemory, fileOffset, type PhysAddr, physAddr } from "./address.js";
 import { type Memory, type MemoryRange, maxRead } from "./memory.js";
 import type { ByteSource } from "./source.js";
 
@@ -17,8 +17,6 @@ export interface Overlap {
   readonly pa: PhysAddr;
   readonly size: bigint;
 }
-
-const top = 1n << 64n;
 
 /**
  * Memory made of segments in any order. Where segments overlap, the earlier one in the list wins and the
@@ -65,8 +63,9 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
 
   const absent = (missing: bigint, wanted: PhysAddr, length: number): KhoError => {
     // There is no address 2^64; such a read is wrong from its first byte on.
-    const pa = missing < top ? missing : wanted;
-    const why = missing < top ? `the capture holds no memory at ${hex(pa)}` : "no memory goes beyond 2^64";
+    const pa = missing < endOfMemory ? missing : wanted;
+    const why =
+      missing < endOfMemory ? `the capture holds no memory at ${hex(pa)}` : "no memory goes beyond 2^64";
     return new KhoError("memory-absent", why, {
       pa,
       length,
@@ -155,7 +154,7 @@ function disjoint(segments: readonly Segment[]): { pieces: Segment[]; overlaps: 
     active = piece;
     used = piece.pa;
   }
-  finish(top);
+  finish(endOfMemory);
   return { pieces, overlaps: overlapsOf(ranked) };
 }
 
@@ -166,7 +165,7 @@ interface Ranked extends Segment {
 
 function withRank(segment: Segment, rank: number): Ranked {
   const { pa, size, source, at } = segment;
-  if (pa + size > top)
+  if (pa + size > endOfMemory)
     throw new KhoError("elf-malformed", `a segment at ${hex(pa)} of ${hex(size)} bytes goes beyond 2^64`, {
       pa,
     });
@@ -192,7 +191,7 @@ function overlapsOf(sorted: readonly MemoryRange[]): Overlap[] {
   return result;
 }
 
-/** A binary heap of pieces, the one that is earliest in the list on top. */
+/** A binary heap of pieces, the one that is earliest in the list on endOfMemory. */
 class BestFirst {
   readonly #items: Ranked[] = [];
 
