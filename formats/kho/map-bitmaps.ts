@@ -6,6 +6,7 @@ import { type Context, readMemory } from "../context.js";
 import { forEachRun } from "./bitmap.js";
 import { khoMemPhysBits, khoMemPhysBits512, khoserMemBitmapPtr, khoserMemChunk } from "./layout.js";
 import { reportLargeOrders } from "./map-radix.js";
+import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
 import { newRuns } from "./runs.js";
 
@@ -27,8 +28,8 @@ export interface ChunkList {
   readonly chunks: number;
 }
 
-/** Follows the chunks from `first`, which may be 0 for none. */
-export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
+/** Follows the chunks from `first`, which may be 0 for none; undefined if something else is where the first should be. */
+export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefined {
   const { abi, limits } = ctx;
   const entries: Entry[] = [];
   let chunks = 0;
@@ -62,6 +63,11 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList {
       break;
     }
     const { hdr, bitmaps } = decode(khoserMemChunk, bytes, 0, abi);
+    // Two numbers that are impossible independently: no flipped bit does that.
+    if (chunks === 0 && hdr.num_elms > bitmaps.length && hdr.order > 63 - pageShift(abi)) {
+      reportOverwritten(ctx, pa);
+      return undefined;
+    }
     if (hdr.num_elms > bitmaps.length)
       ctx.report(
         "error",

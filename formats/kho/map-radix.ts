@@ -6,6 +6,7 @@ import { type Context, readMemory } from "../context.js";
 import { isAtLeast } from "../kernels.js";
 import { forEachRun } from "./bitmap.js";
 import { khoRadixNode } from "./layout.js";
+import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
 import { newRuns, type RunsBuilder } from "./runs.js";
 
@@ -105,12 +106,7 @@ export function decodeRadixMap(
   };
 
   if (isOverwritten(ctx, rootPa, shape)) {
-    ctx.report(
-      "error",
-      "map-overwritten",
-      `the page at ${hex(rootPa)} holds no node of the memory map: it is in use for something else, as happens once the receiving kernel is up`,
-      { path: "preserved", pa: rootPa, length: abi.pageSize, consequence: stops },
-    );
+    reportOverwritten(ctx, rootPa);
     return undefined;
   }
   /** `prefix` is the key's bits above this level, as a number below 2^53. */

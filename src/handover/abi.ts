@@ -94,9 +94,10 @@ export function readings(memory: Memory, limits: Limits, fdt: Fdt, fdtPa: PhysAd
     const { mapPa, form, subtrees } = decodeRoot({ ...ctx, report: () => {} }, fdt, fdtPa);
     if (mapPa === 0n) return { pageSize, keepsRoot: false, kept: 0, faults: 1 };
     const list = form.map === "bitmaps" ? decodeChunks(ctx, mapPa) : undefined;
-    const map = list
-      ? decodeBitmapMap(ctx, mapPa, list, bitmapSizeOf(list, ctx.abi) ?? "page")
-      : decodeRadixMap(ctx, mapPa, radixShape(ctx.abi));
+    const map =
+      form.map === "radix"
+        ? decodeRadixMap(ctx, mapPa, radixShape(ctx.abi))
+        : list && decodeBitmapMap(ctx, mapPa, list, bitmapSizeOf(list, ctx.abi) ?? "page");
     if (!map) return { pageSize, keepsRoot: false, kept: 0, faults };
     const lookup = lookupIn(map.runs);
     const isKept = (pa: PhysAddr): boolean => lookup(pfnOf(pa, pageSize)).kind === "block";

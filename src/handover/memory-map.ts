@@ -28,6 +28,7 @@ export function decodeMap(
   if (mapPa === 0n || ctx.memory.ranges.length === 0) return undefined;
   if (form.map === "radix") return decodeRadix(ctx, root, handoff);
   const list = decodeChunks(ctx, mapPa);
+  if (!list) return undefined;
   const size: BitmapSize = choice.bitmapUndecided
     ? likelier(ctx, mapPa, list)
     : (ctx.kernel.bitmap ?? "page");

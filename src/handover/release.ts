@@ -59,7 +59,8 @@ export function chooseRelease(
     bitmapSize: () => {
       const quiet: Context = { ...early, claims: newClaims(abi.pageSize), report: () => {} };
       const { mapPa } = decodeRoot(quiet, fdt, physAddr(0));
-      return bitmapSizeOf(decodeChunks(quiet, mapPa), abi);
+      const list = decodeChunks(quiet, mapPa);
+      return list && bitmapSizeOf(list, abi);
     },
   });
 }

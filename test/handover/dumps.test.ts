@@ -83,29 +83,32 @@ describe("several roots", () => {
 });
 
 describe("memory that is in use for something else", () => {
-  it("a map that was overwritten is one finding, and folios keep their lengths", () => {
-    const image = core("7.1.13-memfd");
-    const whole = decodeHandover(image).handover;
-    const noise = Uint8Array.from({ length: 4096 }, (_, i) => (i * 37 + (i >> 3)) & 0xff);
-    const damaged = with_(image, [{ pa: whole.preserved!.rootPa, bytes: noise }]);
-    expect(() => decodeHandover(damaged)).toThrow(expect.objectContaining({ code: "map-overwritten" }));
-    const decoded = decodeHandover(damaged, { mode: "forensic" });
-    expect(loud(decoded)).toEqual(["map-overwritten"]);
-    expect(decoded.handover.preserved).toBeUndefined();
-    // Every page of every file is still where it was; only how pages group to folios is inferred.
-    const pages = (handover: typeof whole) =>
-      handover.luo!.sessions.map(({ files }) =>
-        files.map(({ memfd }) => {
-          const at = new Map<number, number>();
-          const { folios } = memfd!;
-          for (let run = 0; run < folios.length; run++)
-            for (let i = 0; i < folios.count[run]! * 2 ** folios.order[run]!; i++)
-              at.set(folios.index[run]! + i, folios.pfn[run]! + i);
-          return at;
-        }),
-      );
-    expect(pages(decoded.handover)).toEqual(pages(whole));
-  });
+  it.each(["6.19.10-memfd", "7.1.13-memfd"])(
+    "a map of %s that was overwritten is one finding, and folios keep their lengths",
+    (name) => {
+      const image = core(name);
+      const whole = decodeHandover(image).handover;
+      const noise = Uint8Array.from({ length: 4096 }, (_, i) => (i * 37 + (i >> 3)) & 0xff);
+      const damaged = with_(image, [{ pa: whole.preserved!.rootPa, bytes: noise }]);
+      expect(() => decodeHandover(damaged)).toThrow(expect.objectContaining({ code: "map-overwritten" }));
+      const decoded = decodeHandover(damaged, { mode: "forensic" });
+      expect(loud(decoded)).toEqual(["map-overwritten"]);
+      expect(decoded.handover.preserved).toBeUndefined();
+      // Every page of every file is still where it was; only how pages group to folios is inferred.
+      const pages = (handover: typeof whole) =>
+        handover.luo!.sessions.map(({ files }) =>
+          files.map(({ memfd }) => {
+            const at = new Map<number, number>();
+            const { folios } = memfd!;
+            for (let run = 0; run < folios.length; run++)
+              for (let i = 0; i < folios.count[run]! * 2 ** folios.order[run]!; i++)
+                at.set(folios.index[run]! + i, folios.pfn[run]! + i);
+            return at;
+          }),
+        );
+      expect(pages(decoded.handover)).toEqual(pages(whole));
+    },
+  );
 
   it("an outgoing kernel's scratch array that is not in its place yet is no fault where a scan found the record", () => {
     const image = core("7.3-memfd");

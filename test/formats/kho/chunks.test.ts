@@ -27,7 +27,7 @@ describe("one page, preserved as two kernels write it", () => {
       0x10,
     );
     const { ctx, findings } = contextOf(ram, "6.18");
-    const list = decodeChunks(ctx, physAddr(chunkPa));
+    const list = decodeChunks(ctx, physAddr(chunkPa))!;
     expect(bitmapSizeOf(list, ctx.abi)).toBeUndefined();
     const { runs, kind, mapPages } = decodeBitmapMap(ctx, physAddr(chunkPa), list, "page");
     expect([kind, runs.length, runs.order[0], runs.pfn[0], runs.count[0]]).toEqual([
@@ -51,7 +51,7 @@ describe("one page, preserved as two kernels write it", () => {
       0x10,
     );
     const { ctx, findings } = contextOf(ram, "6.17.8");
-    const list = decodeChunks(ctx, physAddr(chunkPa));
+    const list = decodeChunks(ctx, physAddr(chunkPa))!;
     expect(bitmapSizeOf(list, ctx.abi)).toBe(512);
     const { runs, kind } = decodeBitmapMap(ctx, physAddr(chunkPa), list, 512);
     expect([kind, runs.length, runs.order[0], runs.pfn[0], runs.count[0]]).toEqual([
@@ -82,7 +82,7 @@ describe("how large the bitmaps are", () => {
       next = pa;
     }
     const { ctx } = contextOf(ram, "6.18", pageSize);
-    return bitmapSizeOf(decodeChunks(ctx, physAddr(next)), abiOf(pageSize));
+    return bitmapSizeOf(decodeChunks(ctx, physAddr(next))!, abiOf(pageSize));
   }
   const sizes = [4096, 16384, 65536];
 
