@@ -51,9 +51,13 @@ export const misread = (phase: Consequence["phase"], detail: string): Consequenc
   detail,
 });
 /** This one item is dropped. */
-export const itemIgnored = (detail: string, errno?: string): Consequence => ({
+export const itemIgnored = (
+  detail: string,
+  errno?: string,
+  phase: Consequence["phase"] = "boot",
+): Consequence => ({
   outcome: "ignored",
-  phase: "boot",
+  phase,
   detail,
   ...(errno && { errno }),
 });

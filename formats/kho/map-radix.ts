@@ -1,10 +1,11 @@
 import { type Abi, decode, pageShift } from "../../src/layout/index.js";
-import { addressOf, type PhysAddr, physAddr } from "../../src/memory/index.js";
+import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { hex } from "../../src/report/hex.js";
 import { bootStops, misread } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast } from "../kernels.js";
 import { forEachRun } from "./bitmap.js";
+import { reportLargeOrders } from "./large-orders.js";
 import { khoRadixNode } from "./layout.js";
 import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
@@ -209,20 +210,3 @@ function decodeLeaf(
 /** Index of the highest set bit of an integer below 2^53, -1 for 0. A logarithm would round 2^48 - 1 up to 48. */
 const highestBit = (value: number): number =>
   value >= 2 ** 32 ? 63 - Math.clz32(Math.floor(value / 2 ** 32)) : 31 - Math.clz32(value);
-
-/** Up to 7.1 the reader works out a block's size in 32 signed bits. */
-export function reportLargeOrders(ctx: Context, runs: PreservedMemory["runs"]): void {
-  const { abi } = ctx;
-  for (let i = 0; i < runs.length; i++) {
-    const order = runs.order[i]!;
-    if (order + pageShift(abi) < 31) continue;
-    ctx.report("error", "order-too-large", `blocks of order ${order} do not survive a reader before 7.2`, {
-      path: "preserved.runs",
-      pa: addressOf(runs.pfn[i]!, abi.pageSize),
-      expected: `order below ${31 - pageShift(abi)}`,
-      actual: `order ${order}`,
-      consequence: misread("boot", "the block's size is worked out in 32 bits and comes out wrong"),
-    });
-    return;
-  }
-}

@@ -2,9 +2,10 @@ import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
 import { itemIgnored, khoIgnored, luoPanics } from "../consequence.js";
 import type { Context } from "../context.js";
-import { type Fdt, nativeU64, property, stringList } from "../fdt/index.js";
+import { type Fdt, property, stringList } from "../fdt/index.js";
 import { isAtLeast, type KhoVersion } from "../kernels.js";
 import { LUO_KHO_ENTRY_NAME } from "../luo/luo.js";
+import { wantedU64 } from "../property.js";
 import { reportVersion } from "../version.js";
 
 /** What a version of the root tree calls its parts. include/linux/kho/abi/kexec_handover.h */
@@ -98,26 +99,18 @@ function guessVersion(fdt: Fdt): KhoVersion {
 function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
   const path = PROP_PRESERVED_MEMORY_MAP;
   const finalizeTime = !isAtLeast(ctx.kernel, "6.19");
-  const found = property(fdt.root, path);
-  const value = found && nativeU64(found.value, ctx.abi);
   const lost: Consequence = finalizeTime
     ? { ...khoIgnored(), detail: "an error message, no memory is kept, the boot still counts as a handover" }
     : khoIgnored(isAtLeast(ctx.kernel, "7.1") ? undefined : "ENOENT");
-  if (value === undefined)
-    ctx.report(
-      "error",
-      found ? "property-bad-length" : "property-missing",
-      `the root has no usable ${path}`,
-      {
-        path,
-        pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
-        length: found?.value.length ?? 0,
-        expected: "8 bytes",
-        actual: found ? `${found.value.length} bytes` : "absent",
-        consequence: lost,
-      },
-    );
-  else if (value === 0n)
+  const value = wantedU64(ctx, fdt.root, {
+    name: path,
+    missing: `the root has no usable ${path}`,
+    path,
+    treePa: pa,
+    placePa: pa,
+    consequence: lost,
+  });
+  if (value === 0n)
     ctx.report(
       finalizeTime ? "info" : "error",
       "map-missing",
@@ -131,25 +124,15 @@ function mapOf(ctx: Context, fdt: Fdt, pa: PhysAddr): PhysAddr {
 
 function subtreesOf(ctx: Context, fdt: Fdt, form: RootForm, pa: PhysAddr): SubtreeRef[] {
   return fdt.root.children.map((node) => {
-    const number = (name: string): bigint | undefined => {
-      const found = property(node, name);
-      const value = found && nativeU64(found.value, ctx.abi);
-      if (value === undefined)
-        ctx.report(
-          "error",
-          found ? "property-bad-length" : "property-missing",
-          `subtree ${node.name} has no usable "${name}" property`,
-          {
-            path: `subtrees.${node.name}.${name}`,
-            pa: physAddr(pa + BigInt(found?.valueOffset ?? node.offset)),
-            length: found?.value.length ?? 0,
-            expected: "8 bytes",
-            actual: found ? `${found.value.length} bytes` : "absent",
-            consequence: subtreeLost(ctx, node.name),
-          },
-        );
-      return value;
-    };
+    const number = (name: string): bigint | undefined =>
+      wantedU64(ctx, node, {
+        name,
+        missing: `subtree ${node.name} has no usable "${name}" property`,
+        path: `subtrees.${node.name}.${name}`,
+        treePa: pa,
+        placePa: physAddr(pa + BigInt(node.offset)),
+        consequence: subtreeLost(ctx, node.name),
+      });
     const address = number(form.address);
     const size = form.size === undefined ? undefined : number(form.size);
     return { name: node.name, pa: physAddr(address ?? 0n), ...(size !== undefined && { size }) };

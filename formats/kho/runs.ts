@@ -1,3 +1,5 @@
+import { firstNot } from "../../src/memory/index.js";
+
 /**
  * Runs of adjacent preserved blocks of one order, as columns. Ascending by (order, pfn) and merged once
  * {@link RunsBuilder.finish | finished}. PFNs and counts are integers below 2^53.
@@ -149,14 +151,7 @@ function byOrder(runs: Runs): Group[] {
 function findRun(runs: Runs, group: Group, pfn: number): number {
   const { hint } = group;
   if (pfn >= runs.pfn[hint]! && pfn < endOf(runs, hint)) return hint;
-  let low = group.from;
-  let high = group.to;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (runs.pfn[middle]! <= pfn) low = middle + 1;
-    else high = middle;
-  }
-  const i = low - 1;
+  const i = firstNot(group.from, group.to, (run) => runs.pfn[run]! <= pfn) - 1;
   if (i < group.from || pfn >= endOf(runs, i)) return -1;
   group.hint = i;
   return i;

@@ -10,7 +10,7 @@ import {
 } from "../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
-import { bootStops, luoPanics, misread, openFails, openOops } from "../consequence.js";
+import { bootStops, itemIgnored, luoPanics, misread, openFails, openOops } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast, kernels } from "../kernels.js";
 import { type BlockConsequences, decodeBlocks } from "../kho/blocks.js";
@@ -170,7 +170,7 @@ function decodeFiles(
         ...place,
         expected: "0",
         actual: String(count),
-        consequence: { outcome: "ignored", phase: "open", detail: "a warning, the session is empty" },
+        consequence: itemIgnored("a warning, the session is empty", undefined, "open"),
       });
     return [];
   }
@@ -272,11 +272,7 @@ function claimArea(ctx: Context, pa: PhysAddr, pages: number, path: string): boo
 const unknownHandler = (ctx: Context): Consequence =>
   isAtLeast(ctx.kernel, "7.1")
     ? openFails("ENOENT")
-    : {
-        outcome: "ignored",
-        phase: "open",
-        detail: "logged; this and the later files of the session are dropped",
-      };
+    : itemIgnored("logged; this and the later files of the session are dropped", undefined, "open");
 
 /** `handlers` are the unknown ones that have been reported: a session can have any number of files of one. */
 function checkHandler(
@@ -328,9 +324,10 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
   const path = "luo.flbs";
   const at = sizeOf(luoFlbHeaderSer, abi);
   const size = sizeOf(luoFlbSer, abi);
-  const oops = {
-    ...misread("boot", "unhandled fault when the FLB's handler registers"),
-    outcome: "panic" as const,
+  const oops: Consequence = {
+    outcome: "panic",
+    phase: "boot",
+    detail: "unhandled fault when the FLB's handler registers",
   };
   const bytes = readMemory(ctx, pa, abi.pageSize * LUO_FLB_PGCNT, path, oops);
   if (!bytes) return [];
@@ -379,12 +376,11 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
         length: size,
         expected: "at least 1",
         actual: "0",
-        consequence: {
-          outcome: "ignored",
-          phase: "retrieve",
-          errno: "ENOENT",
-          detail: "it is not found, and finishing a file that depends on it warns",
-        },
+        consequence: itemIgnored(
+          "it is not found, and finishing a file that depends on it warns",
+          "ENOENT",
+          "retrieve",
+        ),
       });
     return { name, data, count: references, pa: entryPa };
   });

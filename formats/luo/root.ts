@@ -1,8 +1,9 @@
-import { decode, type Struct, sizeOf } from "../../src/layout/index.js";
+import { decode, sizeOf } from "../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { bootStops, itemIgnored, luoPanics } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
-import { child, type FdtNode, hasFdtMagic, nativeU64, property, stringList } from "../fdt/index.js";
+import { child, type FdtNode, hasFdtMagic, property, stringList } from "../fdt/index.js";
+import { wantedU64 } from "../property.js";
 import { readTree } from "../tree.js";
 import { reportVersion } from "../version.js";
 import { luoSer, luoSerV2 } from "./layout.js";
@@ -150,15 +151,11 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
 function fromPointer(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | undefined {
   const at = u64Of(ctx, root, "luo-abi-header", pa, path);
   if (at === undefined) return undefined;
-  const header = readStruct(ctx, luoSerV2, physAddr(at));
-  if (!header) return undefined;
+  const bytes = readMemory(ctx, physAddr(at), sizeOf(luoSerV2, ctx.abi), path, oops);
+  if (!bytes) return undefined;
+  const header = decode(luoSerV2, bytes, 0, ctx.abi);
   ctx.claims.claim(physAddr(at), 1, 0, `${path}.luo-abi-header`);
   return { liveupdateNumber: header.liveupdate_num, sessions: header.sessions_pa, flbs: header.flbs_pa };
-}
-
-function readStruct<S extends Struct>(ctx: Context, layout: S, pa: PhysAddr) {
-  const bytes = readMemory(ctx, pa, sizeOf(layout, ctx.abi), path, oops);
-  return bytes && decode(layout, bytes, 0, ctx.abi);
 }
 
 function nodeOf(
@@ -203,22 +200,12 @@ function compatibleOf(
   return undefined;
 }
 
-function u64Of(ctx: Context, node: FdtNode, name: string, pa: PhysAddr, at: string): bigint | undefined {
-  const found = property(node, name);
-  const value = found && nativeU64(found.value, ctx.abi);
-  if (value !== undefined) return value;
-  ctx.report(
-    "error",
-    found ? "property-bad-length" : "property-missing",
-    `${at} has no usable "${name}" property`,
-    {
-      path: `${at}.${name}`,
-      pa: found ? physAddr(pa + BigInt(found.valueOffset)) : pa,
-      length: found?.value.length ?? 0,
-      expected: "8 bytes",
-      actual: found ? `${found.value.length} bytes` : "absent",
-      consequence: luoPanics("EINVAL"),
-    },
-  );
-  return undefined;
-}
+const u64Of = (ctx: Context, node: FdtNode, name: string, pa: PhysAddr, at: string): bigint | undefined =>
+  wantedU64(ctx, node, {
+    name,
+    missing: `${at} has no usable "${name}" property`,
+    path: `${at}.${name}`,
+    treePa: pa,
+    placePa: pa,
+    consequence: luoPanics("EINVAL"),
+  });

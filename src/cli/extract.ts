@@ -2,6 +2,7 @@ import { isatty } from "node:tty";
 import { InvalidArgumentError } from "commander";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import { memfdContent } from "../handover/index.js";
+import { storedBytes } from "../memory/index.js";
 import { isKhoError, KhoError } from "../report/error.js";
 import type { Finding } from "../report/finding.js";
 import { type Exit, exits } from "./exit.js";
@@ -115,7 +116,7 @@ async function write(
 ): Promise<Done> {
   const done: Done = { size: Number(memfd.size), data: 0, holes: 0, absent: 0 };
   // The library stops at as many bytes as the capture stores. What is absent does not count here, so it is done anew.
-  const stored = memory.ranges.reduce((sum, { size, zeros }) => sum + (zeros ? 0 : Number(size)), 0);
+  const stored = storedBytes(memory);
   let pieces = 0;
   let holeEnd = -1;
   try {

@@ -11,6 +11,7 @@ import {
 } from "../../formats/fdt/index.js";
 import { findRoot } from "../handover/find-root.js";
 import { decodeHandover } from "../handover/index.js";
+import { copiedRoot } from "../handover/root-tree.js";
 import { treeBytes } from "../handover/tree-bytes.js";
 import type { Image } from "../image/image.js";
 import { KhoError } from "../report/error.js";
@@ -43,11 +44,8 @@ export async function fdtCommand(
 
 /** The bytes of the tree that a capture begins with. */
 function rootOf({ progress }: Run, image: Image, options: InputOptions): Uint8Array {
-  if (image.blob) return image.blob;
-  if (image.debugfs) {
-    if (image.debugfs.fdt) return image.debugfs.fdt;
-    throw new KhoError("not-a-handover", "the folder has no fdt file");
-  }
+  const copied = copiedRoot(image);
+  if (copied) return copied;
   const { fdt, handoff, meta } = decodeOptions(options, progress);
   const hints = {
     ...(fdt !== undefined && { fdt }),

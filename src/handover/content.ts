@@ -1,7 +1,7 @@
 import { byIndex, pagesOf } from "../../formats/memfd/folios.js";
 import { MEMFD_LUO_FOLIO_UPTODATE } from "../../formats/memfd/layout.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
-import { addressOf, type Memory, type PhysAddr } from "../memory/index.js";
+import { addressOf, firstNot, type Memory, type PhysAddr, storedBytes } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
 
 /** A stretch of a file: bytes, or a hole that reads as zeros. */
@@ -38,8 +38,8 @@ export function* memfdContent(
     memfd.size > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : memfd.size,
   );
   const { folios } = memfd;
-  const { stored, stretchFrom } = survey(memory);
-  const maxData = options.maxData ?? stored;
+  const stretchFrom = zerosOf(memory);
+  const maxData = options.maxData ?? storedBytes(memory);
   let left = maxData;
   let offset = 0;
   for (const run of byIndex(folios)) {
@@ -83,30 +83,19 @@ interface Stretch {
   readonly length: number;
 }
 
-/** How many bytes a memory stores, and what follows an address. */
-function survey(memory: Memory): { stored: number; stretchFrom: (pa: bigint) => Stretch } {
-  let stored = 0;
+/** Tells what follows an address. */
+function zerosOf(memory: Memory): (pa: bigint) => Stretch {
   const zeros: { start: bigint; end: bigint }[] = [];
   for (const { pa, size, zeros: unstored } of memory.ranges) {
     const last = zeros.at(-1);
-    if (!unstored) stored += Number(size);
-    else if (last?.end === pa) last.end += size;
+    if (!unstored) continue;
+    if (last?.end === pa) last.end += size;
     else zeros.push({ start: pa, end: pa + size });
   }
-  return {
-    stored,
-    stretchFrom(pa) {
-      let low = 0;
-      let high = zeros.length;
-      while (low < high) {
-        const middle = (low + high) >> 1;
-        if (zeros[middle]!.end <= pa) low = middle + 1;
-        else high = middle;
-      }
-      const found = zeros[low];
-      if (!found) return { zeros: false, length: Number.POSITIVE_INFINITY };
-      const inside = found.start <= pa;
-      return { zeros: inside, length: Number((inside ? found.end : found.start) - pa) };
-    },
+  return (pa) => {
+    const found = zeros[firstNot(0, zeros.length, (i) => zeros[i]!.end <= pa)];
+    if (!found) return { zeros: false, length: Number.POSITIVE_INFINITY };
+    const inside = found.start <= pa;
+    return { zeros: inside, length: Number((inside ? found.end : found.start) - pa) };
   };
 }

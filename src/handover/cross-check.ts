@@ -5,7 +5,7 @@ import { isAtLeast } from "../../formats/kernels.js";
 import { endOf, type Lookup, lookupIn, type Runs } from "../../formats/kho/runs.js";
 import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 import { laterFolioLost } from "../../formats/memfd/memfd.js";
-import { addressOf, type MemoryRange } from "../memory/index.js";
+import { addressOf, firstNot, type MemoryRange } from "../memory/index.js";
 import { hex } from "../report/hex.js";
 import type { Handover } from "./model.js";
 
@@ -21,7 +21,7 @@ interface Stretch {
  * reader frees; nothing is preserved twice, lies in scratch, or belongs to two owners. Works on sorted runs, so cost
  * and memory follow the number of runs and not of pages.
  */
-export function crossCheck(ctx: Context, handover: Omit<Handover, "releaseEvidence">): void {
+export function crossCheck(ctx: Context, handover: Handover): void {
   const { preserved, scratch } = handover;
   checkOwners(ctx, handover);
   checkStructuresInScratch(ctx, scratch);
@@ -133,16 +133,7 @@ function newUnion(room: number): Union {
   let length = 0;
   let total = 0;
   /** Index of the first stretch that ends behind `frame`. */
-  const search = (frame: number): number => {
-    let low = 0;
-    let high = length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (ends[middle]! <= frame) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  };
+  const search = (frame: number): number => firstNot(0, length, (i) => ends[i]! <= frame);
   const below = (frame: number): number => {
     const i = search(frame);
     return i === length ? total : before[i]! + Math.max(0, frame - starts[i]!);
@@ -163,13 +154,14 @@ function newUnion(room: number): Union {
 }
 
 function* scratchFrames(scratch: readonly MemoryRange[], pageSize: number): Generator<Stretch> {
-  for (const [i, { pa, size }] of scratch.entries())
-    yield {
-      start: Number(pa / BigInt(pageSize)),
-      end: Number((pa + size + BigInt(pageSize - 1)) / BigInt(pageSize)),
-      path: `scratch[${i}]`,
-    };
+  for (const [i, area] of scratch.entries()) yield { ...framesOf(area, pageSize), path: `scratch[${i}]` };
 }
+
+/** The frames that a range has a part in. */
+const framesOf = ({ pa, size }: MemoryRange, pageSize: number): { start: number; end: number } => ({
+  start: Number(pa / BigInt(pageSize)),
+  end: Number((pa + size + BigInt(pageSize - 1)) / BigInt(pageSize)),
+});
 
 function checkScratch(ctx: Context, preserved: Union, scratch: readonly MemoryRange[]): void {
   const areas = [...scratchFrames(scratch, ctx.abi.pageSize)].filter(({ start, end }) => start < end);
@@ -217,14 +209,7 @@ function stretchIn(stretches: readonly Stretch[]): (start: number, end: number) 
     furthest.push(last && last.end >= stretch.end ? last : stretch);
   }
   return (start, end) => {
-    let low = 0;
-    let high = sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (sorted[middle]!.start < end) low = middle + 1;
-      else high = middle;
-    }
-    const candidate = furthest[low - 1];
+    const candidate = furthest[firstNot(0, sorted.length, (i) => sorted[i]!.start < end) - 1];
     return candidate && candidate.end > start ? candidate : undefined;
   };
 }
@@ -298,8 +283,7 @@ function checkOwners(ctx: Context, handover: Pick<Handover, "luo" | "reserveMem"
 function checkReserveMem(ctx: Context, { reserveMem }: Pick<Handover, "reserveMem">, preserved: Union): void {
   const { pageSize } = ctx.abi;
   for (const { name, start, size } of reserveMem) {
-    const first = Number(start / BigInt(pageSize));
-    const end = Number((start + size + BigInt(pageSize - 1)) / BigInt(pageSize));
+    const { start: first, end } = framesOf({ pa: start, size }, pageSize);
     const covered = preserved.within(first, end).pages;
     if (covered < end - first)
       ctx.report(

@@ -25,7 +25,7 @@ import { decodeMap } from "./memory-map.js";
 import type { Handoff, Handover, Subtree } from "./model.js";
 import type { DecodeOptions } from "./options.js";
 import { chooseRelease } from "./release.js";
-import { reportingFor } from "./reporting.js";
+import { reportFor } from "./reporting.js";
 import { earlyContext, readRootTree } from "./root-tree.js";
 import { decodeSubtrees } from "./subtrees.js";
 
@@ -51,15 +51,14 @@ export function decodeHandover(image: Image, options: DecodeOptions = {}): Decod
     );
   const limits: Limits = { ...defaultLimits, ...options.limits };
   const findings: Finding[] = [...image.findings];
-  const reporting = reportingFor(image, reporter(findings, options.mode !== "forensic", limits.maxFindings));
-  const { report } = reporting;
+  const report = reportFor(image, reporter(findings, options.mode !== "forensic", limits.maxFindings));
 
   const found = findRoot(image, options, limits, options.onProgress);
   const { handoff } = found;
   for (const note of found.notes) report("warning", "handoff-malformed", note, { path: "handoff" });
   if (found.ambiguous) reportAmbiguity(report, found);
 
-  const early = earlyContext(image, limits, reporting);
+  const early = earlyContext(image, limits, report);
   const tree = readRootTree(early, image, handoff);
   const { fdt } = tree;
   const size = choosePageSize({

@@ -8,7 +8,6 @@ import type { Image } from "../image/image.js";
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
 import type { Handoff } from "./model.js";
-import type { Reporting } from "./reporting.js";
 import { treeBytes } from "./tree-bytes.js";
 import { recoverNames } from "./truncated.js";
 
@@ -16,7 +15,7 @@ import { recoverNames } from "./truncated.js";
  * What trees are read with before page size and release are known, which the root tree itself is needed to find out.
  * Trees depend on neither.
  */
-export const earlyContext = (image: Image, limits: Limits, { report }: Reporting): Context => ({
+export const earlyContext = (image: Image, limits: Limits, report: Context["report"]): Context => ({
   memory: image.memory,
   abi: { byteOrder: "little", pageSize: 4096 },
   kernel: newestKernel,
@@ -62,9 +61,15 @@ export function readRootTree(early: Context, image: Image, handoff: Handoff): Ro
 
 /** The bytes of the root: the page that is handed over, more if the tree says so and they are there. */
 function readRoot(image: Image, { fdtPa, foundBy }: Handoff): Uint8Array {
-  if (foundBy === "debugfs") {
-    if (image.debugfs?.fdt) return image.debugfs.fdt;
-    throw new KhoError("not-a-handover", "the folder has no fdt file");
-  }
-  return image.blob ?? treeBytes(image.memory, fdtPa);
+  const copied = foundBy === "debugfs" ? copiedRoot(image) : image.blob;
+  return copied ?? treeBytes(image.memory, fdtPa);
+}
+
+/**
+ * The root where a file of its own holds it: a single tree, or the fdt of a copied folder. Undefined for memory.
+ * @throws KhoError `not-a-handover` for a folder without it
+ */
+export function copiedRoot({ blob, debugfs }: Image): Uint8Array | undefined {
+  if (debugfs && !debugfs.fdt) throw new KhoError("not-a-handover", "the folder has no fdt file");
+  return blob ?? debugfs?.fdt;
 }

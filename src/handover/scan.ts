@@ -18,7 +18,7 @@ import {
 } from "../../formats/kho/layout.js";
 import { knownVersion, PROP_PRESERVED_MEMORY_MAP, rootVersions } from "../../formats/kho/root.js";
 import { littleWords, offsetOf, sizeOf } from "../layout/index.js";
-import { type Memory, type PhysAddr, physAddr } from "../memory/index.js";
+import { type Memory, type PhysAddr, physAddr, storedBytes } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
 import type { Candidate } from "./candidate.js";
@@ -58,17 +58,16 @@ export function scan(
   limits: Limits = defaultLimits,
 ): Scanned {
   const found: Candidate[] = [];
-  let total = 0n;
+  const total = storedBytes(memory);
   // Nothing begins in zeros, of which a capture can claim any amount.
   const stored = memory.ranges.filter((range) => !range.zeros);
-  for (const range of stored) total += range.size;
-  const judge = treeJudge(memory, treeBudget + Number(total));
+  const judge = treeJudge(memory, treeBudget + total);
   let done = 0;
   for (const { pa, size } of stored)
     for (let at = 0n; at < size && found.length < maxCandidates; at += BigInt(stride)) {
       const length = Number(size - at < BigInt(stride) ? size - at : BigInt(stride));
       scanBytes(memory, readable(memory, physAddr(pa + at), length), physAddr(pa + at), found, judge);
-      progress?.((done += length), Number(total));
+      progress?.((done += length), total);
     }
   return rank(memory, limits, found);
 }

@@ -1,3 +1,4 @@
+import { firstNot } from "../memory/search.js";
 import type { ByteSource } from "../memory/source.js";
 
 /**
@@ -13,16 +14,7 @@ export function chunkSource(chunks: readonly Uint8Array[]): ByteSource {
     size += piece.length;
   }
   /** Index of the piece that holds offset `at`, which is below `size`. */
-  const find = (at: number): number => {
-    let low = 0;
-    let high = pieces.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (starts[middle]! <= at) low = middle + 1;
-      else high = middle;
-    }
-    return low - 1;
-  };
+  const find = (at: number): number => firstNot(0, pieces.length, (i) => starts[i]! <= at) - 1;
   return {
     size,
     read: (at, length) => {

@@ -3,6 +3,7 @@ import type { Abi } from "./abi.js";
 import { requireBytes, viewOf } from "./decode.js";
 import { isLittle, type Member, memberOf, resolve } from "./resolve.js";
 import type { Fields, Struct } from "./types.js";
+import { hostIsLittle } from "./words.js";
 
 /** A column of integers. 8 to 32 bits have the array of that width, more are doubles. */
 export type Column =
@@ -101,8 +102,6 @@ function fill64(
     out[i] = worth * highWorth + (((low >>> lowShift) & lowMask) >>> 0);
   }
 }
-
-const hostIsLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** The bytes from `at` on as u32 in this CPU's order, several times faster than a DataView; undefined if not aligned. */
 function wordsFrom(data: DataView, at: number, stride: number, little: boolean): Uint32Array | undefined {

@@ -1,4 +1,5 @@
-const hostIsLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+/** True if this CPU stores the low byte of a word first. */
+export const hostIsLittle = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /**
  * The bytes as little-endian 32-bit words, as many as are whole: a view where alignment and this CPU allow it, else a

@@ -33,3 +33,7 @@ export interface Memory {
   /** What is there: ascending, disjoint, adjacent pieces merged or not. */
   readonly ranges: readonly MemoryRange[];
 }
+
+/** Bytes that a memory stores: without zeros that are only known to be there. Below 2^53, as files are. */
+export const storedBytes = ({ ranges }: Pick<Memory, "ranges">): number =>
+  ranges.reduce((sum, { size, zeros }) => sum + (zeros ? 0 : Number(size)), 0);

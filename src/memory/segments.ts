@@ -2,6 +2,7 @@ import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
 import { endOfMemory, fileOffset, type PhysAddr, physAddr } from "./address.js";
 import { type Memory, type MemoryRange, maxRead } from "./memory.js";
+import { firstNot } from "./search.js";
 import type { ByteSource } from "./source.js";
 
 /** A piece of physical memory and where its bytes are. */
@@ -30,16 +31,13 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
 
   /** The piece that holds `pa`. Doubles only narrow the search: they round above 2^53, the comparison is exact. */
   const find = (pa: bigint): Segment | undefined => {
-    let low = 0;
-    let high = pieces.length;
     const approximate = Number(pa);
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (starts[middle]! < approximate || (starts[middle] === approximate && pieces[middle]!.pa <= pa))
-        low = middle + 1;
-      else high = middle;
-    }
-    const piece = pieces[low - 1];
+    const behind = firstNot(
+      0,
+      pieces.length,
+      (i) => starts[i]! < approximate || (starts[i] === approximate && pieces[i]!.pa <= pa),
+    );
+    const piece = pieces[behind - 1];
     return piece && pa >= piece.pa && pa < piece.pa + piece.size ? piece : undefined;
   };
 
