@@ -4,8 +4,16 @@
  * @module
  */
 export { cells, child, findNode, nativeU32, nativeU64, property, stringList, stringValue } from "./access.js";
+export {
+  buildSequential,
+  nativeU32Property,
+  nativeU64Property,
+  stringProperty,
+  type TreeSource,
+} from "./build.js";
 export { checkFdt } from "./check.js";
 export { type Dts, type DtsOptions, toDts } from "./dts.js";
+export { editFdt, type FdtEditor, type NodePath, openFdt, overwriteProperty } from "./edit.js";
 export {
   FDT_BEGIN_NODE,
   FDT_END,

@@ -75,3 +75,14 @@ export function stringsBlock(bytes: Uint8Array, { start, end, limit }: Block, fa
     },
   };
 }
+
+/**
+ * Where libfdt finds a name, given with its NUL, in a strings block: at the first place that has these bytes, also
+ * within a longer name. -1 if there is none.
+ */
+export function findString(strings: Uint8Array, name: Uint8Array): number {
+  const last = strings.length - name.length;
+  for (let at = strings.indexOf(name[0]!); at >= 0 && at <= last; at = strings.indexOf(name[0]!, at + 1))
+    if (name.every((byte, i) => strings[at + i] === byte)) return at;
+  return -1;
+}

@@ -5,6 +5,7 @@ import type { Context } from "../context.js";
 import { type Fdt, property, stringList } from "../fdt/index.js";
 import { isAtLeast, type KhoVersion } from "../kernels.js";
 import { LUO_KHO_ENTRY_NAME } from "../luo/luo.js";
+import { subtreePath } from "../paths.js";
 import { wantedU64 } from "../property.js";
 import { reportVersion } from "../version.js";
 
@@ -128,7 +129,7 @@ function subtreesOf(ctx: Context, fdt: Fdt, form: RootForm, pa: PhysAddr): Subtr
       wantedU64(ctx, node, {
         name,
         missing: `subtree ${node.name} has no usable "${name}" property`,
-        path: `subtrees.${node.name}.${name}`,
+        path: `${subtreePath(node.name)}.${name}`,
         treePa: pa,
         placePa: physAddr(pa + BigInt(node.offset)),
         consequence: subtreeLost(ctx, node.name),

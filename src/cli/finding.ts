@@ -28,7 +28,12 @@ export function consequenceText({ outcome, phase, errno, all, detail }: Conseque
   }
 }
 
-const when = { boot: "boot", open: "the first open of /dev/liveupdate", retrieve: "retrieve" } as const;
+const when = {
+  boot: "boot",
+  open: "the first open of /dev/liveupdate",
+  retrieve: "retrieve",
+  call: "the call",
+} as const;
 
 /** Address and length of a fault: `0x4b3000, 8 bytes`; empty where it has none. */
 export function placeText({ pa = 0n, length = 0 }: Pick<FaultDetail, "pa" | "length">): string {

@@ -7,11 +7,15 @@ export const codes = {
   usage: "an argument is missing, malformed or contradicts another",
   "unknown-release": "no formats are known for the kernel release named",
   "unknown-layout": "no layout of that name exists for that release",
+  "scenario-malformed": "a scenario is no JSON of the form that kho.v1.Scenario has, or asks for what cannot be",
   "not-found": "the session, file, subtree or structure asked for is not in this handover",
 
   "bytes-short": "the bytes end before the structure that was asked for",
   "value-range": "a value does not fit the field that it is to be written to",
   "layout-malformed": "a layout contradicts itself",
+  refused: "the simulated kernel refuses the call, with the errno of the release",
+  "machine-misuse": "the simulated machine is asked for something that no machine could do",
+  "machine-oops": "the simulated kernel runs into an unhandled fault, which kills the caller",
 
   // The machine that kho runs on.
   io: "reading or writing a file failed",
@@ -46,6 +50,9 @@ export const codes = {
   "fdt-bad-structure": "the structure block is malformed",
   "fdt-bad-string": "a property name lies outside the strings block or is not terminated",
   "fdt-truncated": "the blob ends before totalsize",
+  "fdt-no-space": "an edit needs more bytes than the tree has room for",
+  "fdt-exists": "a node of that name is there already",
+  "fdt-missing": "there is no such node or property to edit",
 
   // The root tree and what hangs from it.
   "compatible-unknown": "the version string is of no known release",
@@ -103,6 +110,7 @@ export const codes = {
   "order-mismatch": "a structure's pages are preserved with another order than its reader frees",
   "block-overlap": "preserved blocks of different orders cover the same memory",
   "block-in-scratch": "preserved memory lies in scratch, which the next kernel overwrites",
+  "not-reproduced": "what was decoded gives other bytes when it is written than it was decoded from",
   "structure-in-scratch": "a structure lies in scratch, which the next kernel overwrites",
 } as const;
 

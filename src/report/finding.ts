@@ -14,8 +14,11 @@ export type Outcome =
   /** It accepts the bytes and takes them for something else. */
   | "misread";
 
-/** When the reading kernel notices: at boot, at the first open of /dev/liveupdate, or when the file is retrieved. */
-export type Phase = "boot" | "open" | "retrieve";
+/**
+ * When the kernel notices: at boot, at the first open of /dev/liveupdate, when the file is retrieved, or, of a simulated
+ * kernel, in the very call that it refuses.
+ */
+export type Phase = "boot" | "open" | "retrieve" | "call";
 
 /** What the named kernel does with a fault, and when. */
 export interface Consequence {
