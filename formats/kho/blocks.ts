@@ -3,6 +3,7 @@ import type { PhysAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
 import { hex } from "../../src/report/hex.js";
 import { type Context, readMemory } from "../context.js";
+import { blockPath } from "../paths.js";
 import { khoBlockHeaderSer } from "./layout.js";
 
 /** Blocks that a reader takes in one list. include/linux/kho/abi/block.h, since 7.2. */
@@ -45,8 +46,8 @@ export function* decodeBlocks(
   const most = blockCapacity(record, ctx);
   let pa = head;
   for (let index = 0; pa !== 0n; index++) {
-    const blockPath = `${path}.blocks[${index}]`;
-    const place = { path: blockPath, pa, length: sizeOf(khoBlockHeaderSer, abi) };
+    const at = blockPath(path, index);
+    const place = { path: at, pa, length: sizeOf(khoBlockHeaderSer, abi) };
     if (index === KHO_MAX_BLOCKS) {
       ctx.report("error", "block-list-too-long", `the list has more than ${KHO_MAX_BLOCKS} blocks`, {
         ...place,
@@ -56,9 +57,9 @@ export function* decodeBlocks(
     }
     if (pa % BigInt(abi.pageSize) !== 0n)
       ctx.report("warning", "bad-address", `the block at ${hex(pa)} is not page aligned`, place);
-    const bytes = readMemory(ctx, pa, abi.pageSize, blockPath, oops);
+    const bytes = readMemory(ctx, pa, abi.pageSize, at, oops);
     if (!bytes) return;
-    const owner = ctx.claims.claim(pa, 1, 0, blockPath);
+    const owner = ctx.claims.claim(pa, 1, 0, at);
     if (owner !== undefined) {
       const cycle = owner.startsWith(`${path}.blocks[`);
       ctx.report(

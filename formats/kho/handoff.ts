@@ -18,6 +18,10 @@ export interface HandoffRecord {
   readonly scratchSize: bigint;
 }
 
+/** Properties of /chosen that hand off the root tree and the scratch array. drivers/of/kexec.c */
+export const KHO_FDT_PROP = "linux,kho-fdt";
+export const KHO_SCRATCH_PROP = "linux,kho-scratch";
+
 /** setup_data exists on x86-64 only, which is little-endian with 4K pages. */
 export const x86Abi: Abi = { byteOrder: "little", pageSize: 4096 };
 
@@ -139,8 +143,8 @@ export function handoffOfChosen(fdt: Fdt): HandoffRecord | undefined {
     const [size] = cells(found.value.subarray(addressCells * 4), sizeCells) ?? [];
     return pa === undefined || size === undefined ? undefined : { pa: physAddr(pa), size };
   };
-  const tree = pair("linux,kho-fdt");
-  const scratch = pair("linux,kho-scratch");
+  const tree = pair(KHO_FDT_PROP);
+  const scratch = pair(KHO_SCRATCH_PROP);
   if (!tree || !scratch) return undefined;
   return {
     recordPa: physAddr(0),

@@ -1,4 +1,16 @@
-import { array, bytes, chars, pa, padding, sizeOf, struct, u16, u32, u64 } from "../../src/layout/index.js";
+import {
+  type Abi,
+  array,
+  bytes,
+  chars,
+  pa,
+  padding,
+  sizeOf,
+  struct,
+  u16,
+  u32,
+  u64,
+} from "../../src/layout/index.js";
 
 const header = "include/linux/kho/abi/kexec_handover.h";
 const setup = "arch/x86/include/uapi/asm/setup_data.h";
@@ -92,13 +104,19 @@ export const khoVmalloc = struct(
   { first: pa, total_pages: u32, flags: u16, order: u16 },
   { header, since: "6.18" },
 );
+/** `flags` of an area: ordinary memory of vmalloc, and that its mapping may have pages larger than a base page. */
+export const KHO_VMALLOC_ALLOC = 1;
+export const KHO_VMALLOC_HUGE_VMAP = 2;
 export const khoVmallocHdr = struct("kho_vmalloc_hdr", { next: pa }, { header, since: "6.18" });
+/** Addresses in one page of the list of a preserved vmalloc area. */
+export const vmallocPerChunk = (abi: Abi): number =>
+  (abi.pageSize - sizeOf(khoVmallocHdr, abi)) / sizeOf(pa, abi);
 /** One page of addresses of a preserved vmalloc area; a zero ends it early. */
 export const khoVmallocChunk = struct(
   "kho_vmalloc_chunk",
   {
     hdr: khoVmallocHdr,
-    phys: array(pa, (abi) => (abi.pageSize - sizeOf(khoVmallocHdr, abi)) / sizeOf(pa, abi)),
+    phys: array(pa, vmallocPerChunk),
   },
   { header, since: "6.18" },
 );

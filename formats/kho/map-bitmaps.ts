@@ -9,14 +9,14 @@ import { khoMemPhysBits, khoMemPhysBits512, khoserMemBitmapPtr, khoserMemChunk }
 import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
 import { newRuns } from "./runs.js";
-
-/** 512 bytes up to 6.17.8, a page from 6.17.9 on; the version string is the same. */
-export type BitmapSize = 512 | "page";
+import type { BitmapSize, SkeletonBitmap } from "./skeleton.js";
 
 /** One used entry of a chunk, as it stands in memory. */
 interface Entry {
+  /** Which of the chunks it is in. */
+  readonly chunk: number;
   readonly order: number;
-  readonly physStart: bigint;
+  readonly physStart: PhysAddr;
   readonly bitmap: PhysAddr;
   readonly pa: PhysAddr;
   readonly path: string;
@@ -25,19 +25,20 @@ interface Entry {
 /** The chunk list of `kho-v1` without its bitmaps: enough to tell how large they are. */
 export interface ChunkList {
   readonly entries: readonly Entry[];
-  readonly chunks: number;
+  readonly chunks: readonly { readonly pa: PhysAddr; readonly order: number }[];
 }
 
 /** Follows the chunks from `first`, which may be 0 for none; undefined if something else is where the first should be. */
 export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefined {
   const { abi, limits } = ctx;
   const entries: Entry[] = [];
-  let chunks = 0;
+  const chunks: { pa: PhysAddr; order: number }[] = [];
   const oops = bootStops("unhandled fault while the map is read");
-  for (let pa = first; pa !== 0n; chunks++) {
-    const path = `preserved.chunks[${chunks}]`;
+  for (let pa = first; pa !== 0n; ) {
+    const chunk = chunks.length;
+    const path = `preserved.chunks[${chunk}]`;
     const place = { path, pa, length: abi.pageSize, consequence: oops };
-    if (chunks >= limits.maxMapNodes) {
+    if (chunk >= limits.maxMapNodes) {
       ctx.report(
         "error",
         "limit-exceeded",
@@ -52,7 +53,7 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefin
       ctx.report("error", "map-bad-chunk", `the chunk at ${hex(pa)} is not page aligned`, {
         ...place,
         // The first address is taken for that of a page, the others are followed as they are.
-        consequence: chunks === 0 ? oops : misread("boot", "the kernel reads on across the page"),
+        consequence: chunk === 0 ? oops : misread("boot", "the kernel reads on across the page"),
       });
     const owner = ctx.claims.claim(pa, 1, "not-preserved", path);
     if (owner !== undefined) {
@@ -64,7 +65,7 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefin
     }
     const { hdr, bitmaps } = decode(khoserMemChunk, bytes, 0, abi);
     // Two numbers that are impossible independently: no flipped bit does that.
-    if (chunks === 0 && hdr.num_elms > bitmaps.length && hdr.order > 63 - pageShift(abi)) {
+    if (chunk === 0 && hdr.num_elms > bitmaps.length && hdr.order > 63 - pageShift(abi)) {
       reportOverwritten(ctx, pa);
       return undefined;
     }
@@ -91,9 +92,17 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefin
       const { phys_start: physStart, bitmap } = bitmaps[i]!;
       const at = offsetOf(khoserMemChunk, "bitmaps", abi) + i * sizeOf(khoserMemBitmapPtr, abi);
       const entryPa = physAddr(pa + BigInt(at));
-      entries.push({ order: hdr.order, physStart, bitmap, pa: entryPa, path: `${path}.bitmaps[${i}]` });
+      entries.push({
+        chunk,
+        order: hdr.order,
+        physStart,
+        bitmap,
+        pa: entryPa,
+        path: `${path}.bitmaps[${i}]`,
+      });
     }
-    ctx.progress?.("memory map", chunks, 0);
+    ctx.progress?.("memory map", chunk, 0);
+    chunks.push({ pa, order: hdr.order });
     pa = hdr.next;
   }
   return { entries, chunks };
@@ -129,7 +138,8 @@ export function decodeBitmapMap(
   const cell = BigInt(size === 512 ? length : length / 8);
   const seen = new Set<bigint>();
   const pages = new Set<number>();
-  for (const { order, physStart, bitmap, pa, path } of list.entries) {
+  const chunks = list.chunks.map((chunk) => ({ ...chunk, entries: [] as SkeletonBitmap[] }));
+  for (const { chunk, order, physStart, bitmap, pa, path } of list.entries) {
     const place = { path, pa, length: sizeOf(khoserMemBitmapPtr, abi) };
     const oops = bootStops("unhandled fault while the map is read");
     if (order > 63 - pageShift(abi)) {
@@ -162,6 +172,7 @@ export function decodeBitmapMap(
     const bytes = readMemory(ctx, bitmap, length, path, oops);
     if (!bytes) continue;
     claimPages(ctx, bitmap, length, path, pages);
+    chunks[chunk]!.entries.push({ physStart, bitmap });
     // Below 2^52: the widest address has 64 bits and a page at least 12 of them.
     const firstPfn = Number(physStart >> BigInt(pageShift(abi)));
     forEachRun(bytes, (first, count) => {
@@ -195,7 +206,13 @@ export function decodeBitmapMap(
     );
   else reportLargeOrders(ctx, finished);
   const kind = size === 512 ? "bitmap-512" : "bitmap-page";
-  return { kind, rootPa, runs: finished, mapPages: list.chunks + pages.size };
+  return {
+    kind,
+    rootPa,
+    runs: finished,
+    mapPages: chunks.length + pages.size,
+    skeleton: { kind: "bitmaps", size, chunks },
+  };
 }
 
 /** Bitmaps of 512 bytes share pages, among themselves and with other slab objects, so a page is claimed by the first. */

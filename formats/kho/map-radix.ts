@@ -10,6 +10,7 @@ import { khoRadixNode } from "./layout.js";
 import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
 import { newRuns, type RunsBuilder } from "./runs.js";
+import { newRadixSkeleton } from "./skeleton.js";
 
 /**
  * The numbers that the tree follows from, all base-2 logarithms but `depth`. kernel/liveupdate/kexec_handover.c, since 7.1.
@@ -67,6 +68,7 @@ export function decodeRadixMap(
 ): PreservedMemory | undefined {
   const { abi, kernel, limits } = ctx;
   const runs = newRuns();
+  const skeleton = newRadixSkeleton(shape.depth < radixShape(abi).depth, abi);
   let nodes = 0;
   const stops = bootStops("the kernel does not check the map: unhandled fault or invented blocks");
 
@@ -114,6 +116,7 @@ export function decodeRadixMap(
   const descend = (pa: PhysAddr, level: number, prefix: number, path: string): void => {
     const bytes = node(pa, path);
     if (!bytes) return;
+    skeleton.push(level, prefix, pa);
     if (level === 0) {
       decodeLeaf(ctx, bytes, prefix * 2 ** shape.leaf, pa, path, runs);
       return;
@@ -154,7 +157,7 @@ export function decodeRadixMap(
 
   const finished = runs.finish();
   if (!isAtLeast(kernel, "7.2")) reportLargeOrders(ctx, finished);
-  return { kind: "radix", rootPa, runs: finished, mapPages: nodes };
+  return { kind: "radix", rootPa, runs: finished, mapPages: nodes, skeleton: skeleton.finish() };
 }
 
 /** Entries of the root that have to be impossible before the page as a whole is given up. */

@@ -1,5 +1,6 @@
 import type { PhysAddr } from "../../src/memory/index.js";
 import type { Runs } from "./runs.js";
+import type { Skeleton } from "./skeleton.js";
 
 /** How the memory map is stored: chunk list with bitmaps of 512 bytes or of a page, or radix tree. */
 export type MapKind = "bitmap-512" | "bitmap-page" | "radix";
@@ -12,6 +13,8 @@ export interface PreservedMemory {
   readonly runs: Runs;
   /** Pages that hold the map itself. They are not preserved. */
   readonly mapPages: number;
+  /** Where the map itself lies, as far as it could be read. */
+  readonly skeleton: Skeleton;
 }
 
 /** How many blocks of one order there are. */

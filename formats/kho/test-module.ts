@@ -4,6 +4,7 @@ import { hex } from "../../src/report/hex.js";
 import { itemIgnored } from "../consequence.js";
 import type { Context } from "../context.js";
 import { child, type Fdt, type FdtNode, nativeU32, property, stringList } from "../fdt/index.js";
+import { khoTestFoliosPath, khoTestInfoPath, khoTestPath } from "../paths.js";
 import { khoVmalloc } from "./layout.js";
 import { decodeVmalloc, vmallocBytes, vmallocPages } from "./vmalloc.js";
 
@@ -37,7 +38,7 @@ const maxFolios = 1 << 22;
 
 /** Reads the test module's subtree. Its blob is a tree at `pa`. */
 export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | undefined {
-  const path = "kho_test";
+  const path = khoTestPath;
   const malformed = (message: string, expected?: string, actual?: string): undefined => {
     const detail = { ...(expected !== undefined && { expected }), ...(actual !== undefined && { actual }) };
     ctx.report("error", "kho-test-malformed", message, { path, pa, ...detail, consequence: lost });
@@ -61,7 +62,7 @@ export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | u
   if (magic !== KHO_TEST_MAGIC)
     malformed("the magic is wrong", `0x${KHO_TEST_MAGIC.toString(16)}`, `0x${magic.toString(16)}`);
 
-  const words = folioWords(ctx, info.value, nrFolios, path, ctx.kernel.vmalloc);
+  const words = folioWords(ctx, info.value, nrFolios, ctx.kernel.vmalloc);
   if (words === "reported") return undefined;
   if (!words)
     return malformed(
@@ -91,10 +92,10 @@ export function decodeKhoTest(ctx: Context, fdt: Fdt, pa: PhysAddr): KhoTest | u
       return undefined;
     }
     const at = addressOf(folios.pfn[i]!, ctx.abi.pageSize);
-    const owner = ctx.claims.claim(at, 2 ** order, order, `${path}.folios`, lost);
+    const owner = ctx.claims.claim(at, 2 ** order, order, khoTestFoliosPath, lost);
     if (owner === undefined) continue;
     ctx.report("error", "structure-reused", `folio ${i} is in use already, as ${owner}`, {
-      path: `${path}.folios`,
+      path: khoTestFoliosPath,
       pa: at,
       length: ctx.abi.pageSize,
       consequence: lost,
@@ -135,7 +136,6 @@ function folioWords(
   ctx: Context,
   value: Uint8Array,
   nrFolios: number,
-  path: string,
   byVmalloc: boolean,
 ): BigUint64Array | "reported" | undefined {
   const { abi } = ctx;
@@ -145,7 +145,7 @@ function folioWords(
     value.length === sizeOf(khoVmalloc, abi) &&
     (inline !== value.length || (byVmalloc && isOnePage(value, abi)));
   if (!viaArea) return value.length === inline ? wordsOf(value) : undefined;
-  const area = decodeVmalloc(ctx, decode(khoVmalloc, value, 0, abi), `${path}.folios_info`, {
+  const area = decodeVmalloc(ctx, decode(khoVmalloc, value, 0, abi), khoTestInfoPath, {
     malformed: lost,
     oops: lost,
   });
@@ -153,7 +153,7 @@ function folioWords(
   if (vmallocBytes(area, abi) < inline) return undefined;
   const bytes = new Uint8Array(inline);
   let read = 0;
-  for (const page of vmallocPages(ctx, area, inline, `${path}.folios_info`, lost)) {
+  for (const page of vmallocPages(ctx, area, inline, khoTestInfoPath, lost)) {
     bytes.set(page.bytes, page.offset);
     read += page.bytes.length;
   }

@@ -3,6 +3,7 @@ import { addressOf, type PhysAddr, pfnOf, physAddr } from "../../src/memory/inde
 import type { Consequence } from "../../src/report/finding.js";
 import { hex } from "../../src/report/hex.js";
 import { type Context, readMemory } from "../context.js";
+import { chunkPath } from "../paths.js";
 import { type khoVmalloc, khoVmallocChunk } from "./layout.js";
 
 /** A preserved vmalloc area: where its pages are, in virtual order. Its length in bytes is its user's business. */
@@ -48,15 +49,15 @@ export function decodeVmalloc(
 
   let chunk: PhysAddr = first;
   for (let index = 0; chunk !== 0n; index++) {
-    const chunkPath = `${path}.chunks[${index}]`;
-    const place = { path: chunkPath, pa: chunk, length: abi.pageSize, consequence: malformed };
+    const at = chunkPath(path, index);
+    const place = { path: at, pa: chunk, length: abi.pageSize, consequence: malformed };
     if (chunk % BigInt(abi.pageSize) !== 0n) {
       ctx.report("error", "vmalloc-bad-chunk", `the chunk at ${hex(chunk)} is not page aligned`, place);
       return area(false);
     }
-    const bytes = readMemory(ctx, chunk, abi.pageSize, chunkPath, oops);
+    const bytes = readMemory(ctx, chunk, abi.pageSize, at, oops);
     if (!bytes) return area(false);
-    const owner = ctx.claims.claim(chunk, 1, 0, chunkPath, malformed);
+    const owner = ctx.claims.claim(chunk, 1, 0, at, malformed);
     if (owner !== undefined) {
       ctx.report(
         "error",
@@ -83,7 +84,7 @@ export function decodeVmalloc(
           "vmalloc-bad-chunk",
           `entry ${i} of the chunk has low bits set, which readers ignore`,
           {
-            path: chunkPath,
+            path: at,
             pa: listed,
             actual: hex(listed),
           },
@@ -95,13 +96,13 @@ export function decodeVmalloc(
           "error",
           "vmalloc-bad-chunk",
           `page ${hex(listed)} of the area does not begin a block of order ${order}`,
-          { path: chunkPath, pa: listed, length: abi.pageSize },
+          { path: at, pa: listed, length: abi.pageSize },
         );
         return area(false);
       }
       if (ctx.claims.full) {
         ctx.report("error", "limit-exceeded", "the structures of this handover take up too many pages", {
-          path: chunkPath,
+          path: at,
           pa: listed,
         });
         return area(false);
@@ -113,7 +114,7 @@ export function decodeVmalloc(
           "structure-reused",
           `page ${hex(listed)} of the area is in use already, as ${taken}`,
           {
-            path: chunkPath,
+            path: at,
             pa: listed,
             length: abi.pageSize,
             consequence: malformed,
