@@ -3,7 +3,7 @@ import type { Abi } from "./abi.js";
 import { requireBytes, viewOf } from "./decode.js";
 import { isLittle, type Member, memberOf, resolve } from "./resolve.js";
 import type { Fields, Struct } from "./types.js";
-import { hostIsLittle } from "./words.js";
+import { hostWords } from "./words.js";
 
 /** A column of integers. 8 to 32 bits have the array of that width, more are doubles. */
 export type Column =
@@ -93,7 +93,7 @@ function fill64(
   const highAt = 1 - lowAt;
   // Without rows the first field may lie behind the end of the bytes.
   if (out.length === 0) return;
-  const words = wordsFrom(data, at, stride, little);
+  const words = hostWords(data, at, stride, little);
   const step = stride / 4;
   for (let i = 0; i < out.length; i++) {
     const low = words ? words[i * step + lowAt]! : data.getUint32(at + i * stride + 4 * lowAt, little);
@@ -101,11 +101,4 @@ function fill64(
     const worth = signed ? high | 0 : ((high >>> highShift) & highMask) >>> 0;
     out[i] = worth * highWorth + (((low >>> lowShift) & lowMask) >>> 0);
   }
-}
-
-/** The bytes from `at` on as u32 in this CPU's order, several times faster than a DataView; undefined if not aligned. */
-function wordsFrom(data: DataView, at: number, stride: number, little: boolean): Uint32Array | undefined {
-  const start = data.byteOffset + at;
-  if (little !== hostIsLittle || start % 4 !== 0 || stride % 4 !== 0) return undefined;
-  return new Uint32Array(data.buffer, start, Math.floor((data.byteLength - at) / 4));
 }

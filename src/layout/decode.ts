@@ -3,6 +3,7 @@ import type { Abi } from "./abi.js";
 import { extent, isLittle, type Member, resolve, sizeOf } from "./resolve.js";
 import { textFromBytes } from "./text.js";
 import type { ArrayOf, Bits, Field, Layout, Scalar, Struct, ValueOf } from "./types.js";
+import { hostIsLittle } from "./words.js";
 
 /**
  * Reads one value of `layout` from `bytes` at offset `at`; the bytes need no alignment.
@@ -99,14 +100,23 @@ function readArray(layout: ArrayOf, view: DataView, at: number, abi: Abi): unkno
     return Array.from({ length: count }, (_, i) => read(element, view, at + i * stride, abi));
   const little = isLittle(element, abi);
   const values = new (arrayType(element))(count);
+  if (little === hostIsLittle) {
+    const source = new Uint8Array(view.buffer, view.byteOffset + at, count * stride);
+    new Uint8Array(values.buffer).set(source);
+    return values;
+  }
   for (let i = 0; i < count; i++) values[i] = readScalar(element, view, at + i * stride, little);
   return values;
 }
 
-type AnyTypedArray = { [index: number]: number | bigint; readonly length: number };
+type AnyTypedArray = {
+  [index: number]: number | bigint;
+  readonly length: number;
+  readonly buffer: ArrayBuffer;
+};
 
 /** The typed array that holds a scalar's values exactly. */
-function arrayType(layout: Scalar): new (length: number) => AnyTypedArray {
+export function arrayType(layout: Scalar): new (length: number) => AnyTypedArray {
   const unsigned = { 1: Uint8Array, 2: Uint16Array, 4: Uint32Array, 8: BigUint64Array };
   const signed = { 1: Int8Array, 2: Int16Array, 4: Int32Array, 8: BigInt64Array };
   return (layout.signed ? signed : unsigned)[layout.bytes] as new (

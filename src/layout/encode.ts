@@ -1,9 +1,10 @@
 import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
-import { requireBytes, viewOf } from "./decode.js";
+import { arrayType, requireBytes, viewOf } from "./decode.js";
 import { extent, isLittle, resolve, sizeOf } from "./resolve.js";
 import { bytesFromText } from "./text.js";
 import type { ArrayOf, Bits, Field, Layout, Scalar, Struct, ValueOf } from "./types.js";
+import { hostIsLittle } from "./words.js";
 
 /**
  * The bytes of one value of `layout`. Padding and the room behind strings are zeros.
@@ -78,6 +79,12 @@ function writeArray(
   // Scalars take the short way: no string is built for the path of an element that fits.
   if (element.kind === "scalar") {
     const little = isLittle(element, abi);
+    // What is stored like that already fits, and is copied as it is.
+    if (little === hostIsLittle && isArrayOf(element, elements)) {
+      const source = new Uint8Array(elements.buffer, elements.byteOffset, elements.byteLength);
+      new Uint8Array(view.buffer, view.byteOffset + at, source.length).set(source);
+      return;
+    }
     for (let i = 0; i < elements.length; i++) {
       const value = elements[i] as number | bigint;
       if (!fits(element, value)) throw scalarOutOfRange(element, value, `${path}[${i}]`);
@@ -88,6 +95,10 @@ function writeArray(
   for (let i = 0; i < elements.length; i++)
     write(element, elements[i], view, at + i * stride, abi, `${path}[${i}]`);
 }
+
+/** True for the typed array that decoding makes of a run of these scalars. */
+const isArrayOf = (element: Scalar, elements: unknown): elements is BigUint64Array =>
+  elements instanceof arrayType(element);
 
 /** What would not come back: text behind a NUL, and surrogates that stand for neither a character nor a byte. */
 function checkedText(text: string, path: string): Uint8Array {

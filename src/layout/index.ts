@@ -2,6 +2,7 @@ export { type Abi, pageShift, pageSizes } from "./abi.js";
 export { type Column, columns } from "./columns.js";
 export { decode, isTerminated } from "./decode.js";
 export { encode, encodeInto } from "./encode.js";
+export { encodeColumns } from "./encode-columns.js";
 export { printLayout } from "./print.js";
 export { capacity, type Member, memberOf, offsetOf, type Resolved, resolve, sizeOf } from "./resolve.js";
 export { bytesFromText, escapeText, textFromBytes } from "./text.js";

@@ -65,13 +65,14 @@ export function memberOf<F extends Fields>(layout: Struct<F>, name: keyof F & st
 export const capacity = (layout: Layout, room: number, abi: Abi): number =>
   Math.floor(room / sizeOf(layout, abi));
 
-const cache = new WeakMap<Struct, Map<string, Resolved>>();
+/** By page size, of which that of a big-endian ABI is negative here. */
+const cache = new WeakMap<Struct, Map<number, Resolved>>();
 
 /** Members with offsets, computed once per struct and ABI. */
 export function resolve(layout: Struct, abi: Abi): Resolved {
   let byAbi = cache.get(layout);
   if (!byAbi) cache.set(layout, (byAbi = new Map()));
-  const key = `${abi.byteOrder}${abi.pageSize}`;
+  const key = abi.byteOrder === "little" ? abi.pageSize : -abi.pageSize;
   let resolved = byAbi.get(key);
   if (!resolved) byAbi.set(key, (resolved = compute(layout, abi)));
   return resolved;

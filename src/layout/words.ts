@@ -12,3 +12,18 @@ export function littleWords(bytes: Uint8Array): Int32Array {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   return Int32Array.from({ length: count }, (_, i) => view.getInt32(i * 4, true));
 }
+
+/**
+ * The bytes from `at` on as u32 in this CPU's order, several times faster than a DataView, for rows of `stride` bytes;
+ * undefined if not aligned, or if the words are of the other order.
+ */
+export function hostWords(
+  data: DataView,
+  at: number,
+  stride: number,
+  little: boolean,
+): Uint32Array | undefined {
+  const start = data.byteOffset + at;
+  if (little !== hostIsLittle || start % 4 !== 0 || stride % 4 !== 0) return undefined;
+  return new Uint32Array(data.buffer, start, Math.floor((data.byteLength - at) / 4));
+}

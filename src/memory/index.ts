@@ -13,3 +13,4 @@ export { type Memory, type MemoryRange, storedBytes } from "./memory.js";
 export { firstNot } from "./search.js";
 export { type Overlap, type Segment, segmentedMemory } from "./segments.js";
 export { type ByteSource, bytesSource } from "./source.js";
+export { type SparseMemory, sparseMemory } from "./sparse.js";

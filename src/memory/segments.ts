@@ -1,5 +1,6 @@
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
+import { absentMemory, tooLongRead } from "./absent.js";
 import { endOfMemory, fileOffset, type PhysAddr, physAddr } from "./address.js";
 import { type Memory, type MemoryRange, maxRead } from "./memory.js";
 import { firstNot } from "./search.js";
@@ -59,19 +60,6 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
     return undefined;
   };
 
-  const absent = (missing: bigint, wanted: PhysAddr, length: number): KhoError => {
-    // There is no address 2^64; such a read is wrong from its first byte on.
-    const pa = missing < endOfMemory ? missing : wanted;
-    const why =
-      missing < endOfMemory ? `the capture holds no memory at ${hex(pa)}` : "no memory goes beyond 2^64";
-    return new KhoError("memory-absent", why, {
-      pa,
-      length,
-      expected: `${length} bytes at ${hex(wanted)}`,
-      actual: "not captured",
-    });
-  };
-
   return {
     overlaps,
     memory: {
@@ -80,18 +68,18 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
       read: (pa, length) => {
         const piece = find(pa);
         if (piece && pa + BigInt(length) <= piece.pa + piece.size) {
-          if (length > maxRead) throw tooLong(pa, length);
+          if (length > maxRead) throw tooLongRead(pa, length);
           const bytes = readPiece(piece, Number(pa - piece.pa), length);
           if (bytes.length === length) return bytes;
-          throw absent(pa + BigInt(bytes.length), pa, length);
+          throw absentMemory(pa + BigInt(bytes.length), pa, length);
         }
         const missing = forParts(pa, length, () => {});
-        if (missing !== undefined) throw absent(missing, pa, length);
-        if (length > maxRead) throw tooLong(pa, length);
+        if (missing !== undefined) throw absentMemory(missing, pa, length);
+        if (length > maxRead) throw tooLongRead(pa, length);
         const whole = new Uint8Array(length);
         forParts(pa, length, (part, skip, count, done) => {
           const bytes = readPiece(part, skip, count);
-          if (bytes.length < count) throw absent(pa + BigInt(done + bytes.length), pa, length);
+          if (bytes.length < count) throw absentMemory(pa + BigInt(done + bytes.length), pa, length);
           whole.set(bytes, done);
         });
         return whole;
@@ -99,14 +87,6 @@ export function segmentedMemory(segments: readonly Segment[]): { memory: Memory;
     },
   };
 }
-
-const tooLong = (pa: PhysAddr, length: number): KhoError =>
-  new KhoError("limit-exceeded", `a read of ${length} bytes at ${hex(pa)} is too long`, {
-    pa,
-    length,
-    expected: `at most ${maxRead} bytes at once`,
-    actual: `${length} bytes`,
-  });
 
 const readPiece = (piece: Segment, skip: number, count: number): Uint8Array =>
   piece.source ? piece.source.read(fileOffset(piece.at + skip), count) : new Uint8Array(count);

@@ -1,0 +1,286 @@
+import { isAtLeast, type Kernel } from "../../../formats/kernels.js";
+import type { SubtreeRef } from "../../../formats/kho/root.js";
+import {
+  addSubtreeTo,
+  emptyRoot,
+  encodeRoot,
+  removeSubtreeFrom,
+  setMapOf,
+} from "../../../formats/kho/root-encode.js";
+import type { Target } from "../../../formats/target.js";
+import type { Abi } from "../../layout/index.js";
+import { type PhysAddr, physAddr } from "../../memory/index.js";
+import { isKhoError, KhoError } from "../../report/error.js";
+import { allocateZeroed, type Memories } from "../allocate.js";
+import { type Errno, errnoOf, refusal } from "../errno.js";
+import { pageOf, paOf } from "../kernel.js";
+import { blocksOf } from "./blocks.js";
+import type { Received } from "./received.js";
+import {
+  type BitmapTrack,
+  newBitmapTrack,
+  newRadixTrack,
+  type RadixTrack,
+  type TrackPages,
+} from "./track.js";
+import type { Kho } from "./types.js";
+import { vmallocOps } from "./vmalloc.js";
+
+/** What KHO of a kernel is made of. */
+export interface KhoOptions extends Memories {
+  readonly kernel: Kernel;
+  readonly abi: Abi;
+  /** `kho=on`. */
+  readonly enabled: boolean;
+  /** What the previous kernel preserved; absent on a cold boot. */
+  readonly received?: Received;
+  /** The subtrees of the predecessor; EINVAL for those whose node is malformed. */
+  readonly incoming?: ReadonlyMap<
+    string,
+    { readonly pa: PhysAddr; readonly size: bigint | undefined } | Errno
+  >;
+  log(line: string): void;
+}
+
+/** KHO with what only the kexec and boot paths use. */
+export interface KhoState extends Kho {
+  /** The root tree that a kexec image refers to which is loaded now; undefined if it would carry no hand-off. */
+  handoffRoot(): PhysAddr | undefined;
+  readonly received: Received | undefined;
+}
+
+/** KHO as it is once the kernel has booted: nothing but its own root preserved. */
+export function newKho(options: KhoOptions): KhoState {
+  const { kernel, abi, ram, pages, enabled, received } = options;
+  const target: Target = { kernel, abi, write: (pa, bytes) => ram.write(pa, bytes), leave: () => {} };
+  const from619 = isAtLeast(kernel, "6.19");
+  const stateless = isAtLeast(kernel, "7.1");
+
+  const trackPages: TrackPages = {
+    pageSize: abi.pageSize,
+    allocate: (what) => paOf(allocateZeroed(options, 0, what), abi),
+    free: (pa) => pages.free(pageOf(pa, abi), 0),
+  };
+  const newTrack = (): RadixTrack | BitmapTrack =>
+    stateless ? newRadixTrack(ram, target, trackPages) : newBitmapTrack(ram, target, trackPages);
+
+  let track = enabled ? newTrack() : undefined;
+  let state: "open" | "finalizing" | "finalized" = "open";
+  /** The page of the root tree. 6.16 to 6.18 have one while finalized only. */
+  let root: PhysAddr | undefined;
+  const subtrees: SubtreeRef[] = [];
+  const notifiers: (() => void)[] = [];
+
+  const mustBeOn = (): RadixTrack | BitmapTrack => {
+    if (!track) throw refusal("EOPNOTSUPP", "KHO is off");
+    return track;
+  };
+  const since = (release: string, what: string): void => {
+    if (!isAtLeast(kernel, release)) throw refusal("EOPNOTSUPP", `Linux ${kernel.release} cannot ${what}`);
+  };
+  /** 6.16 to 6.18 keep what they finalized. */
+  const mustBeOpen = (): void => {
+    if (state === "finalized") throw refusal("EBUSY", "the handover is finalized");
+  };
+
+  const writeRoot = (blob: Uint8Array): void => {
+    ram.write(root!, blob);
+  };
+  const readRoot = (): Uint8Array => ram.read(root!, abi.pageSize).slice();
+
+  function add(pfn: number, order: number, count: number): void {
+    mustBeOpen();
+    mustBeOn().add(order, pfn, count);
+  }
+
+  function remove(pfn: number, order: number, count: number): void {
+    const tracked = mustBeOn();
+    for (let i = 0; i < count; i++)
+      if (!tracked.has(order, pfn + i * 2 ** order)) {
+        options.log(`KHO: warning: block ${pfn + i * 2 ** order} of order ${order} is not preserved`);
+        break;
+      }
+    tracked.remove(order, pfn, count);
+  }
+
+  /** Orders of allocPreserve'd memory: a power of two of pages. */
+  const orderFor = (size: number): number =>
+    Math.ceil(Math.log2(Math.max(1, Math.ceil(size / abi.pageSize))));
+
+  function allocPreserve(size: number, what: string): PhysAddr {
+    if (size === 0) throw refusal("EINVAL", "nothing to allocate");
+    const order = orderFor(size);
+    if (order > pages.largestOrder) throw refusal("E2BIG", `${size} bytes are more than the largest block`);
+    const pfn = allocateZeroed(options, order, what);
+    try {
+      add(pfn, order, 1);
+    } catch (error) {
+      pages.free(pfn, order);
+      throw error;
+    }
+    return paOf(pfn, abi);
+  }
+
+  /** A full page of the tree is what libfdt calls no space, and the kernel no memory. */
+  const edited = (edit: () => Uint8Array): void => {
+    try {
+      writeRoot(edit());
+    } catch (error) {
+      if (isKhoError(error, "fdt-exists")) throw refusal("EEXIST", error.message);
+      if (isKhoError(error, "fdt-no-space")) throw refusal("ENOMEM", error.message);
+      throw error;
+    }
+  };
+
+  /** Drops all that was preserved, as 6.16 to 6.18 do when a finalize fails or is taken back. */
+  function drop(): void {
+    if (root !== undefined) pages.free(pageOf(root, abi), 0);
+    root = undefined;
+    subtrees.length = 0;
+    track?.free();
+    track = newTrack();
+    state = "open";
+  }
+
+  function finalizeOnce(): void {
+    const tracked = track as BitmapTrack;
+    state = "finalizing";
+    try {
+      root = paOf(allocateZeroed(options, 0, "kho root"), abi);
+      tracked.add(0, pageOf(root, abi), 1);
+      for (const notify of notifiers) notify();
+      writeRoot(encodeRoot(kernel, { mapPa: tracked.serialize(), subtrees }, abi));
+      state = "finalized";
+    } catch (error) {
+      drop();
+      throw error;
+    }
+  }
+
+  if (enabled && from619) {
+    root = allocPreserve(abi.pageSize, "kho root");
+    writeRoot(emptyRoot(kernel, stateless ? (track as RadixTrack).rootPa : physAddr(0), abi));
+  }
+
+  const preserving = {
+    preserveFolios: add,
+    unpreserveFolios: remove,
+    allocPreserve,
+    freePreserved(pa: PhysAddr, order: number): void {
+      remove(pageOf(pa, abi), order, 1);
+      pages.free(pageOf(pa, abi), order);
+    },
+  };
+  const vmalloc = vmallocOps({ ...options, target, ...preserving, received });
+
+  return {
+    enabled,
+    received,
+    get finalized() {
+      return state === "finalized";
+    },
+    preserveFolio: (pfn, order) => add(pfn, order, 1),
+    preserveFolios: add,
+    unpreserveFolio(pfn, order) {
+      since("6.19", "unpreserve");
+      remove(pfn, order, 1);
+    },
+    unpreserveFolios(pfn, order, count) {
+      since("6.19", "unpreserve");
+      remove(pfn, order, count);
+    },
+    preservePages(pfn, count) {
+      const done: { pfn: number; order: number }[] = [];
+      try {
+        for (const block of blocksOf(pfn, count, kernel, pages.nodeOf)) {
+          add(block.pfn, block.order, 1);
+          done.push(block);
+        }
+      } catch (error) {
+        for (const block of done) track!.remove(block.order, block.pfn, 1);
+        throw error;
+      }
+    },
+    unpreservePages(pfn, count) {
+      since("6.19", "unpreserve");
+      for (const block of blocksOf(pfn, count, kernel, pages.nodeOf)) remove(block.pfn, block.order, 1);
+    },
+    allocPreserve(size, what) {
+      since("6.19", "allocate preserved memory");
+      return allocPreserve(size, what);
+    },
+    unpreserveFree(pa, size) {
+      since("6.19", "unpreserve");
+      preserving.freePreserved(pa, orderFor(size));
+    },
+    preserveVmalloc(blocks, order, what) {
+      since("6.18", "preserve vmalloc areas");
+      return vmalloc.preserve(blocks, order, what);
+    },
+    unpreserveVmalloc(descriptor) {
+      since("6.19", "unpreserve");
+      vmalloc.unpreserve(descriptor);
+    },
+    onFinalize(notifier) {
+      if (from619) throw refusal("EOPNOTSUPP", `Linux ${kernel.release} notifies nobody`);
+      notifiers.push(notifier);
+    },
+    addSubtree(name, pa, size) {
+      mustBeOn();
+      const ref: SubtreeRef = { name, pa, size: BigInt(size) };
+      if (from619) edited(() => addSubtreeTo(kernel, readRoot(), ref, abi));
+      else if (state !== "finalizing")
+        throw new KhoError(
+          "machine-misuse",
+          `Linux ${kernel.release} adds subtrees while it finalizes: use onFinalize`,
+        );
+      subtrees.push(ref);
+    },
+    removeSubtree(pa) {
+      since("6.19", "remove subtrees");
+      mustBeOn();
+      const i = subtrees.findIndex((subtree) => subtree.pa === pa);
+      if (i < 0) return;
+      const [{ name }] = subtrees.splice(i, 1) as [SubtreeRef];
+      edited(() => removeSubtreeFrom(readRoot(), name));
+    },
+    retrieveSubtree(name) {
+      const found = options.incoming?.get(name);
+      if (found === undefined) throw refusal("ENOENT", `nothing was handed over as ${name}`);
+      if (typeof found === "string") throw refusal(found, `the node ${name} is malformed`);
+      return found;
+    },
+    receivedOrder: (pfn) => received?.orderOf(pfn) ?? -1,
+    restoreFolio: (pfn, owner) => received?.take(pfn, owner) ?? -1,
+    restorePages(pfn, count, owner) {
+      since("6.18", "restore ranges");
+      for (const block of blocksOf(pfn, count, kernel, pages.nodeOf)) {
+        if (received?.orderOf(block.pfn) !== block.order) return false;
+        received.take(block.pfn, owner);
+      }
+      return true;
+    },
+    restoreVmalloc(descriptor, owner) {
+      since("6.18", "restore vmalloc areas");
+      return vmalloc.restore(descriptor, owner);
+    },
+    finalize(on = true) {
+      if (stateless || !enabled) throw refusal("EOPNOTSUPP", "there is nothing to finalize");
+      if (from619) {
+        if (!on) throw refusal("EINVAL", `Linux ${kernel.release} takes nothing back`);
+        const mapPa = (track as BitmapTrack).serialize();
+        writeRoot(setMapOf(readRoot(), mapPa, abi));
+      } else if (on) {
+        if (state === "finalized") throw refusal("EEXIST", "the handover is finalized already");
+        finalizeOnce();
+      } else {
+        if (state !== "finalized") throw refusal("ENOENT", "nothing is finalized");
+        drop();
+      }
+    },
+    handoffRoot: () => root,
+  };
+}
+
+/** True if an error is a refusal for want of memory. */
+export const isOutOfMemory = (error: unknown): boolean => errnoOf(error) === "ENOMEM";

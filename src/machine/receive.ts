@@ -1,0 +1,130 @@
+/** What a kernel makes of the memory that it finds: its decoders, its consequences, and what it overwrites meanwhile. */
+import type { Claim } from "../../formats/claims.js";
+import type { Kernel } from "../../formats/kernels.js";
+import { type Decoded, decodeHandover, type Handover } from "../handover/index.js";
+import type { Image } from "../image/image.js";
+import { type PhysAddr, pfnOf } from "../memory/index.js";
+import { isKhoError } from "../report/error.js";
+import type { Consequence, Finding } from "../report/finding.js";
+import type { Hardware } from "./firmware.js";
+import { merged, type Stretch, stretchesOf, without } from "./kho/blocks.js";
+import type { Ram } from "./ram.js";
+
+/** Why a kernel did something: the fault that it ran into. */
+export type Reason = Pick<Finding, "code" | "message" | "path" | "pa" | "consequence">;
+
+/** What became of a handover at boot. */
+export type Reception =
+  /** Nothing was handed over, or it was ignored for a reason. */
+  | { readonly kind: "cold"; readonly reason?: Reason; readonly findings: readonly Finding[] }
+  /** The boot stopped. */
+  | { readonly kind: "panic"; readonly reason: Reason; readonly findings: readonly Finding[] }
+  | {
+      readonly kind: "received";
+      /** As the kernel reads it once everything that is not preserved was overwritten. */
+      readonly handover: Handover;
+      readonly structures: readonly Claim[];
+      /** What is wrong with the bytes as they arrived. */
+      readonly findings: readonly Finding[];
+      /** What is wrong with what is left of them: faults of live update show here. */
+      readonly later: readonly Finding[];
+      /** Pages that stay as they are, ascending and merged. */
+      readonly kept: readonly Stretch[];
+    };
+
+/** Where the hand-off is, and what the kernel that reads it is like. */
+export interface Arrival {
+  readonly ram: Ram;
+  readonly hardware: Hardware;
+  readonly kernel: Kernel;
+  /** The setup_data node or the device tree that tells of the handover. */
+  readonly handoff: PhysAddr;
+}
+
+/**
+ * Receives what is in memory at the first instruction of the new kernel. Everything but preserved pages is poisoned:
+ * early boot works in scratch alone and reads the memory map before anything is freed, but nothing else is safe.
+ */
+export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception {
+  const { pageSize } = hardware.abi;
+  const image: Image = { kind: "raw", memory: ram, arch: hardware.arch, findings: [] };
+  const read = (): Decoded =>
+    decodeHandover(image, { handoff, release: kernel.release, pageSize, mode: "forensic" });
+  let first: Decoded;
+  try {
+    first = read();
+  } catch (error) {
+    // Without a readable root there is nothing to go by, which is what kernels say, too.
+    if (!isKhoError(error)) throw error;
+    const { code, message, path = "", pa = 0n, consequence } = error;
+    const reason: Reason = { code, message, path, pa, ...(consequence && { consequence }) };
+    return { kind: "cold", reason, findings: [] };
+  }
+  const { findings } = first;
+  const ignored = fatal(findings, "ignored");
+  if (ignored) return { kind: "cold", reason: ignored, findings };
+
+  const { preserved } = first.handover;
+  const runs = preserved ? stretchesOf(preserved.runs) : [];
+  const banks = hardware.banks.map(({ pa, size }) => ({
+    start: pfnOf(pa, pageSize),
+    end: Number((pa + size) / BigInt(pageSize)),
+  }));
+  const end = banks.at(-1)!.end;
+  const beyond = runs.findLast((run) => run.end > end);
+  const stopped = fatal(findings, "panic") ?? (beyond && outsideRam(beyond, pageSize));
+  if (stopped) return { kind: "panic", reason: stopped, findings };
+
+  const map = first.structures
+    .filter(({ keeping }) => keeping === "not-preserved")
+    .map(({ pa, pages }) => ({ start: pfnOf(pa, pageSize), end: pfnOf(pa, pageSize) + pages }));
+  const touched = (pa: bigint, size: bigint): Stretch => ({
+    start: Number(pa / BigInt(pageSize)),
+    end: Number((pa + size - 1n) / BigInt(pageSize)) + 1,
+  });
+  // What the boot protocol itself brings is copied before anything is overwritten, too.
+  const { scratchPa, scratchSize } = first.handover.handoff;
+  const brought = [touched(handoff, 1n), touched(scratchPa, scratchSize > 0n ? scratchSize : 1n)];
+  const needed = merged([...runs, ...map, ...brought]);
+  for (const { start, end: until } of without(banks, needed)) ram.poison(start, until - start);
+  let second: Decoded | undefined;
+  try {
+    second = read();
+  } catch (error) {
+    if (!isKhoError(error)) throw error;
+  }
+  for (const { start, end: until } of without(merged(map), runs)) ram.poison(start, until - start);
+  const later = second?.findings ?? [];
+  const panic = fatal(later, "panic");
+  if (panic) return { kind: "panic", reason: panic, findings };
+  // The root tree itself is read again after everything else was overwritten.
+  const lost = { subtrees: [], reserveMem: [] };
+  const { luo: _luo, kexecMetadata: _metadata, khoTest: _test, ...bare } = first.handover;
+  const handover: Handover =
+    second?.handover.compatible === first.handover.compatible ? second.handover : { ...bare, ...lost };
+  return {
+    kind: "received",
+    handover: preserved ? { ...handover, preserved } : handover,
+    structures: (second ?? first).structures,
+    findings,
+    later,
+    kept: runs,
+  };
+}
+
+/** The first finding that decides over the whole boot. */
+function fatal(findings: readonly Finding[], outcome: Consequence["outcome"]): Finding | undefined {
+  return findings.find(
+    ({ consequence }) => consequence?.all && consequence.outcome === outcome && consequence.phase === "boot",
+  );
+}
+
+function outsideRam({ end }: Stretch, pageSize: number): Reason {
+  return {
+    code: "bad-address",
+    message: "a preserved block reaches beyond the end of RAM",
+    path: "preserved",
+    pa: BigInt(end) * BigInt(pageSize),
+    consequence: { outcome: "panic", phase: "boot", all: true, detail: "unhandled fault" },
+  };
+}
