@@ -24,6 +24,7 @@ export type { ReserveMem } from "../formats/memblock/memblock.js";
 export type { FolioRuns } from "../formats/memfd/folios.js";
 export type { Memfd } from "../formats/memfd/memfd.js";
 export * from "./handover/index.js";
+export { type CoreOptions, type ElfCore, elfCore, elfCoreBytes } from "./image/elf-write.js";
 export type { DebugfsFiles, Image } from "./image/image.js";
 export { escapeText } from "./layout/index.js";
 export * from "./memory/index.js";

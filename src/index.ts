@@ -12,3 +12,4 @@
  */
 export * from "./common.js";
 export * from "./image/node.js";
+export { writeImage } from "./image/write.js";

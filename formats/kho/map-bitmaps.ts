@@ -4,8 +4,15 @@ import { hex } from "../../src/report/hex.js";
 import { bootStops, misread } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { forEachRun } from "./bitmap.js";
+import { chunkCapacity } from "./bitmap-cells.js";
 import { reportLargeOrders } from "./large-orders.js";
-import { khoMemPhysBits, khoMemPhysBits512, khoserMemBitmapPtr, khoserMemChunk } from "./layout.js";
+import {
+  khoMemPhysBits,
+  khoMemPhysBits512,
+  khoserMemBitmapPtr,
+  khoserMemChunk,
+  khoserMemChunkHdr,
+} from "./layout.js";
 import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
 import { newRuns } from "./runs.js";
@@ -63,24 +70,25 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefin
       });
       break;
     }
-    const { hdr, bitmaps } = decode(khoserMemChunk, bytes, 0, abi);
+    const hdr = decode(khoserMemChunkHdr, bytes, offsetOf(khoserMemChunk, "hdr", abi), abi);
+    const room = chunkCapacity(abi);
     // Two numbers that are impossible independently: no flipped bit does that.
-    if (chunk === 0 && hdr.num_elms > bitmaps.length && hdr.order > 63 - pageShift(abi)) {
+    if (chunk === 0 && hdr.num_elms > room && hdr.order > 63 - pageShift(abi)) {
       reportOverwritten(ctx, pa);
       return undefined;
     }
-    if (hdr.num_elms > bitmaps.length)
+    if (hdr.num_elms > room)
       ctx.report(
         "error",
         "map-bad-chunk",
         `the chunk at ${hex(pa)} says that it has ${hdr.num_elms} entries`,
         {
           ...place,
-          expected: `0 to ${bitmaps.length}`,
+          expected: `0 to ${room}`,
           actual: String(hdr.num_elms),
         },
       );
-    const used = Math.min(hdr.num_elms, bitmaps.length);
+    const used = Math.min(hdr.num_elms, room);
     if (entries.length + used > limits.maxMapNodes) {
       ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxMapNodes} bitmaps`, {
         path,
@@ -89,8 +97,8 @@ export function decodeChunks(ctx: Context, first: PhysAddr): ChunkList | undefin
       break;
     }
     for (let i = 0; i < used; i++) {
-      const { phys_start: physStart, bitmap } = bitmaps[i]!;
       const at = offsetOf(khoserMemChunk, "bitmaps", abi) + i * sizeOf(khoserMemBitmapPtr, abi);
+      const { phys_start: physStart, bitmap } = decode(khoserMemBitmapPtr, bytes, at, abi);
       const entryPa = physAddr(pa + BigInt(at));
       entries.push({
         chunk,

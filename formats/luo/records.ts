@@ -14,6 +14,7 @@ import { bootStops, itemIgnored, luoPanics, misread, openFails, openOops } from 
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast, kernels } from "../kernels.js";
 import { type BlockConsequences, decodeBlocks } from "../kho/blocks.js";
+import { filePath, filesPath, flbPath, flbsPath, sessionPath, sessionsPath } from "../paths.js";
 import { luoFileSer, luoFlbHeaderSer, luoFlbSer, luoSessionHeaderSer, luoSessionSer } from "./layout.js";
 import type { Luo, LuoFile, LuoFlb, LuoSession } from "./luo.js";
 import { decodeLuoRoot, type Storage } from "./root.js";
@@ -62,18 +63,16 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
   const room = { files: ctx.limits.maxRecords };
   const size = sizeOf(luoSessionSer, ctx.abi);
   const groups =
-    storage === "area"
-      ? sessionArea(ctx, pa)
-      : blocksOf(ctx, pa, luoSessionSer, "luo.sessions", sessionFaults);
+    storage === "area" ? sessionArea(ctx, pa) : blocksOf(ctx, pa, luoSessionSer, sessionsPath, sessionFaults);
   for (const { bytes, at, count, pa: groupPa } of groups)
     for (let i = 0; i < count; i++) {
       if (sessions.length >= ctx.limits.maxRecords) {
         ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxRecords} sessions`, {
-          path: "luo.sessions",
+          path: sessionsPath,
         });
         return sessions;
       }
-      const path = `luo.sessions[${sessions.length}]`;
+      const path = sessionPath(sessions.length);
       const recordPa = physAddr(groupPa + BigInt(at + i * size));
       const record = decode(luoSessionSer, bytes, at + i * size, ctx.abi);
       const name = cutName(ctx, bytes, at + i * size, record.name, recordPa, path);
@@ -122,7 +121,7 @@ function cutName(
 /** The session area of 6.19 to 7.1: a count, then the sessions, in one folio. */
 function* sessionArea(ctx: Context, pa: PhysAddr): Generator<Records> {
   const { abi } = ctx;
-  const path = "luo.sessions";
+  const path = sessionsPath;
   const at = sizeOf(luoSessionHeaderSer, abi);
   const oops = openOops("unhandled fault");
   if (pa === 0n) {
@@ -155,11 +154,11 @@ function decodeFiles(
   count: bigint,
   storage: Storage,
   sessionPa: PhysAddr,
-  sessionPath: string,
+  session: string,
   room: { files: number },
   handlers: Set<string>,
 ): LuoFile[] {
-  const path = `${sessionPath}.files`;
+  const path = filesPath(session);
   const place = {
     path: `${path}.count`,
     pa: physAddr(sessionPa + BigInt(offsetOf(luoSessionSer, "file_set_ser", ctx.abi))),
@@ -186,13 +185,13 @@ function decodeFiles(
         return files;
       }
       const offset = at + i * size;
-      const filePath = `${path}[${files.length}]`;
+      const one = filePath(session, files.length);
       const recordPa = physAddr(groupPa + BigInt(offset));
       const { compatible, data, token } = decode(luoFileSer, bytes, offset, ctx.abi);
-      checkHandler(ctx, bytes, offset, compatible, recordPa, filePath, handlers);
+      checkHandler(ctx, bytes, offset, compatible, recordPa, one, handlers);
       if (tokens.has(token))
         ctx.report("error", "file-duplicate-token", `an earlier file of the session has the token ${token}`, {
-          path: `${filePath}.token`,
+          path: `${one}.token`,
           pa: recordPa,
           length: size,
           actual: String(token),
@@ -321,7 +320,7 @@ function checkHandler(
 /** Reads the FLB page: include/linux/kho/abi/luo.h, since 7.0. */
 export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
   const { abi } = ctx;
-  const path = "luo.flbs";
+  const path = flbsPath;
   const at = sizeOf(luoFlbHeaderSer, abi);
   const size = sizeOf(luoFlbSer, abi);
   const oops: Consequence = {
@@ -364,14 +363,14 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
         "string-unterminated",
         "the FLB's name has no NUL, readers run into the next number",
         {
-          path: `${path}[${i}].name`,
+          path: `${flbPath(i)}.name`,
           pa: entryPa,
           consequence: misread("boot", "the comparison of names runs on into the numbers"),
         },
       );
     if (references === 0n)
       ctx.report("warning", "flb-count", "an FLB without references, which kernels do not write", {
-        path: `${path}[${i}].count`,
+        path: `${flbPath(i)}.count`,
         pa: entryPa,
         length: size,
         expected: "at least 1",

@@ -3,11 +3,21 @@ import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { bootStops, itemIgnored, luoPanics } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { child, type FdtNode, hasFdtMagic, property, stringList } from "../fdt/index.js";
+import { luoHeaderPath, luoPath } from "../paths.js";
 import { wantedU64 } from "../property.js";
 import { readTree } from "../tree.js";
 import { reportVersion } from "../version.js";
 import { luoSer, luoSerV2 } from "./layout.js";
-import { LUO_FDT_FLB_NODE_NAME } from "./luo.js";
+import {
+  LUO_FDT_ABI_HEADER,
+  LUO_FDT_FLB_COMPATIBLE,
+  LUO_FDT_FLB_HEADER,
+  LUO_FDT_FLB_NODE_NAME,
+  LUO_FDT_LIVEUPDATE_NUM,
+  LUO_FDT_SESSION_COMPATIBLE,
+  LUO_FDT_SESSION_HEADER,
+  LUO_FDT_SESSION_NODE_NAME,
+} from "./luo.js";
 
 /** How sessions, or the files of a session, are stored: one contiguous area, or a list of blocks. */
 export type Storage = "area" | "blocks";
@@ -22,7 +32,8 @@ export interface LuoRoot {
   readonly flbs: PhysAddr;
 }
 
-interface Form {
+/** How a version stores what. */
+export interface Form {
   /** Where the three numbers are: in properties of the tree, in a structure it points to, or in the blob itself. */
   readonly root: "properties" | "structure" | "blob";
   readonly sessions: Storage;
@@ -44,10 +55,11 @@ const forms: { readonly fdt: Record<string, Form>; readonly raw: Record<string, 
   },
 };
 
-const formOf = (container: "fdt" | "raw", compatible: string): Form | undefined =>
+/** The form of a version string in a tree or in a structure of its own; undefined if it is of no version. */
+export const formOf = (container: "fdt" | "raw", compatible: string): Form | undefined =>
   Object.hasOwn(forms[container], compatible) ? forms[container][compatible] : undefined;
 
-const path = "luo";
+const path = luoPath;
 const oops = bootStops("unhandled fault");
 
 /** True if a blob has the form that some version of LUO gives its root. */
@@ -114,11 +126,12 @@ function fromFdt(ctx: Context, blob: Uint8Array, pa: PhysAddr): LuoRoot | undefi
 
 type Numbers = Pick<LuoRoot, "liveupdateNumber" | "sessions" | "flbs">;
 
-/** `luo-v1`: include/linux/kho/abi/luo.h of 6.19 to 7.1. The node's string is v2, whatever the kernel's comment says. */
+/** `luo-v1`: include/linux/kho/abi/luo.h of 6.19 to 7.1. */
 function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | undefined {
-  const number = u64Of(ctx, root, "liveupdate-number", pa, path);
-  const session = nodeOf(ctx, root, "luo-session", "luo-session-v2", pa);
-  const sessions = session && u64Of(ctx, session, "luo-session-header", pa, `${path}.luo-session`);
+  const number = u64Of(ctx, root, LUO_FDT_LIVEUPDATE_NUM, pa, path);
+  const session = nodeOf(ctx, root, LUO_FDT_SESSION_NODE_NAME, LUO_FDT_SESSION_COMPATIBLE, pa);
+  const sessions =
+    session && u64Of(ctx, session, LUO_FDT_SESSION_HEADER, pa, `${path}.${LUO_FDT_SESSION_NODE_NAME}`);
   // 6.19 neither writes nor reads the FLB node; 7.0 and 7.1 stop without it.
   const wantsFlb = ctx.kernel.flb && ctx.kernel.luo === "luo-v1";
   const present = child(root, LUO_FDT_FLB_NODE_NAME) !== undefined;
@@ -141,20 +154,20 @@ function fromProperties(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | un
     );
   // What nobody looks at cannot be wrong.
   const judged: Context = wantsFlb ? ctx : { ...ctx, report: () => {} };
-  const flb = present ? nodeOf(judged, root, LUO_FDT_FLB_NODE_NAME, "luo-flb-v1", pa) : undefined;
-  const flbs = flb && u64Of(judged, flb, "luo-flb-header", pa, `${path}.${LUO_FDT_FLB_NODE_NAME}`);
+  const flb = present ? nodeOf(judged, root, LUO_FDT_FLB_NODE_NAME, LUO_FDT_FLB_COMPATIBLE, pa) : undefined;
+  const flbs = flb && u64Of(judged, flb, LUO_FDT_FLB_HEADER, pa, `${path}.${LUO_FDT_FLB_NODE_NAME}`);
   if (sessions === undefined && number === undefined) return undefined;
   return { liveupdateNumber: number ?? 0n, sessions: physAddr(sessions ?? 0n), flbs: physAddr(flbs ?? 0n) };
 }
 
 /** `luo-v2` of development kernels: one property, the address of a structure. */
 function fromPointer(ctx: Context, root: FdtNode, pa: PhysAddr): Numbers | undefined {
-  const at = u64Of(ctx, root, "luo-abi-header", pa, path);
+  const at = u64Of(ctx, root, LUO_FDT_ABI_HEADER, pa, path);
   if (at === undefined) return undefined;
   const bytes = readMemory(ctx, physAddr(at), sizeOf(luoSerV2, ctx.abi), path, oops);
   if (!bytes) return undefined;
   const header = decode(luoSerV2, bytes, 0, ctx.abi);
-  ctx.claims.claim(physAddr(at), 1, 0, `${path}.luo-abi-header`);
+  ctx.claims.claim(physAddr(at), 1, 0, luoHeaderPath);
   return { liveupdateNumber: header.liveupdate_num, sessions: header.sessions_pa, flbs: header.flbs_pa };
 }
 

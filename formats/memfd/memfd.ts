@@ -7,6 +7,7 @@ import { misread, retrieveFails, retrieveOops } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast, type Kernel, type MemfdVersion } from "../kernels.js";
 import { decodeVmalloc, vmallocBytes, vmallocPages } from "../kho/vmalloc.js";
+import { foliosPath } from "../paths.js";
 import { byIndex, type FolioRuns, newFolioRuns, pagesOf } from "./folios.js";
 import {
   MEMFD_LUO_ALL_SEALS,
@@ -144,7 +145,7 @@ function decodeFolios(
   left: FolioRoom,
 ): FolioRuns {
   const { abi } = ctx;
-  const at = `${path}.folios`;
+  const at = foliosPath(path);
   const { nr_folios: nrFolios, size } = header;
   const runs = newFolioRuns();
   if (nrFolios === 0n) {
@@ -247,7 +248,7 @@ function reportOverlaps(ctx: Context, runs: FolioRuns, path: string): void {
 }
 
 /** Largest block of the page allocator, MAX_PAGE_ORDER, as kernels are configured by default: 4 MiB, 32 MiB, 512 MiB. */
-const largestBuddyOrder = ({ pageSize }: Abi): number =>
+export const largestBuddyOrder = ({ pageSize }: Pick<Abi, "pageSize">): number =>
   pageSize === 4096 ? 10 : pageSize === 16384 ? 11 : 13;
 
 /** What becomes of a file with a folio that cannot be restored and is not its first. */

@@ -15,6 +15,7 @@ export {
   decodeBlocks,
   KHO_MAX_BLOCKS,
 } from "../../formats/kho/blocks.js";
+export { blocksFor, encodeBlocks } from "../../formats/kho/blocks-encode.js";
 export {
   bootParamsSize,
   followSetupData,
@@ -25,6 +26,15 @@ export {
   setupDataHead,
   x86Abi,
 } from "../../formats/kho/handoff.js";
+export {
+  type Cells,
+  chosenProperties,
+  encodeChosen,
+  encodeHandoff,
+  encodeScratch,
+  handoffSize,
+  scratchSize,
+} from "../../formats/kho/handoff-encode.js";
 export {
   BOOT_PARAMS_MAGIC,
   bootParams,
@@ -46,7 +56,6 @@ export {
   setupData,
 } from "../../formats/kho/layout.js";
 export {
-  type BitmapSize,
   bitmapSizeOf,
   type ChunkList,
   decodeBitmapMap,
@@ -66,6 +75,7 @@ export {
   KHO_KEXEC_METADATA_VERSION,
   KHO_METADATA_NODE_NAME,
 } from "../../formats/kho/metadata.js";
+export { encodeKexecMetadata, kexecMetadataSize } from "../../formats/kho/metadata-encode.js";
 export {
   type MapKind,
   type OrderCount,
@@ -85,6 +95,14 @@ export {
 } from "../../formats/kho/root.js";
 export { endOf, type Lookup, lookupIn, orderIn, type Runs } from "../../formats/kho/runs.js";
 export { decodeScratch } from "../../formats/kho/scratch.js";
+export type {
+  BitmapSize,
+  BitmapSkeleton,
+  RadixSkeleton,
+  Skeleton,
+  SkeletonBitmap,
+  SkeletonChunk,
+} from "../../formats/kho/skeleton.js";
 export {
   decodeKhoTest,
   KHO_TEST_COMPAT,
@@ -92,6 +110,7 @@ export {
   KHO_TEST_MAGIC,
   type KhoTest,
 } from "../../formats/kho/test-module.js";
+export { khoTestList, khoTestTree } from "../../formats/kho/test-module-encode.js";
 export {
   decodeVmalloc,
   type VmallocArea,
@@ -99,3 +118,11 @@ export {
   vmallocBytes,
   vmallocPages,
 } from "../../formats/kho/vmalloc.js";
+export {
+  encodeVmalloc,
+  encodeVmallocContent,
+  type VmallocBlocks,
+  vmallocChunks,
+} from "../../formats/kho/vmalloc-encode.js";
+export type { Target } from "../../formats/target.js";
+export { type Undefined, undefinedBytes } from "../../formats/undefined.js";

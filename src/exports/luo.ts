@@ -1,9 +1,19 @@
 /**
  * The Live Update Orchestrator: sessions, their files, and FLBs, in every version from `luo-v1` to `luo-v5`. A reader
- * takes the context that `kho/kho` makes.
+ * takes the context that `kho/kho` makes, a writer a {@link Target}.
  * @module
  */
 export type { Context } from "../../formats/context.js";
+export {
+  encodeFileArea,
+  encodeFlbPage,
+  encodeLuoRoot,
+  encodeSessionArea,
+  fileAreaCapacity,
+  flbCapacity,
+  type LuoRootSource,
+  sessionAreaCapacity,
+} from "../../formats/luo/encode.js";
 export {
   luoFileSer,
   luoFileSetSer,
@@ -29,3 +39,4 @@ export {
   LUO_SESSION_PGCNT,
 } from "../../formats/luo/records.js";
 export { decodeLuoRoot, type LuoRoot, looksLikeLuo, type Storage } from "../../formats/luo/root.js";
+export type { Target } from "../../formats/target.js";

@@ -1,8 +1,10 @@
 /**
- * The `memblock` subtree: areas reserved by name with `reserve_mem=`. A reader takes the context that `kho/kho` makes.
+ * The `memblock` subtree: areas reserved by name with `reserve_mem=`. A reader takes the context that `kho/kho`
+ * makes, a writer a {@link Target}.
  * @module
  */
 export type { Context } from "../../formats/context.js";
+export { encodeReserveMem } from "../../formats/memblock/encode.js";
 export {
   decodeReserveMem,
   MEMBLOCK_KHO_FDT,
@@ -11,3 +13,4 @@ export {
   RESERVE_MEM_MAX_ENTRIES,
   type ReserveMem,
 } from "../../formats/memblock/memblock.js";
+export type { Target } from "../../formats/target.js";

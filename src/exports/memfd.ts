@@ -1,9 +1,10 @@
 /**
  * Preserved memfds, `memfd-v1` and `memfd-v2`: the header and the folio list. A reader takes the context that
- * `kho/kho` makes.
+ * `kho/kho` makes, a writer a {@link Target}.
  * @module
  */
 export type { Context } from "../../formats/context.js";
+export { encodeFolios, encodeMemfd, folioCount, folioListSize } from "../../formats/memfd/encode.js";
 export { byIndex, type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 export {
   MEMFD_LUO_ALL_SEALS,
@@ -15,3 +16,4 @@ export {
   seals,
 } from "../../formats/memfd/layout.js";
 export { decodeMemfd, type FolioRoom, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";
+export type { Target } from "../../formats/target.js";

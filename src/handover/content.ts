@@ -1,7 +1,8 @@
 import { byIndex, pagesOf } from "../../formats/memfd/folios.js";
 import { MEMFD_LUO_FOLIO_UPTODATE } from "../../formats/memfd/layout.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
-import { addressOf, firstNot, type Memory, type PhysAddr, storedBytes } from "../memory/index.js";
+import { addressOf, type Memory, type PhysAddr, storedBytes } from "../memory/index.js";
+import { zeroStretches } from "../memory/zeros.js";
 import { KhoError } from "../report/error.js";
 
 /** A stretch of a file: bytes, or a hole that reads as zeros. */
@@ -38,7 +39,7 @@ export function* memfdContent(
     memfd.size > BigInt(Number.MAX_SAFE_INTEGER) ? BigInt(Number.MAX_SAFE_INTEGER) : memfd.size,
   );
   const { folios } = memfd;
-  const stretchFrom = zerosOf(memory);
+  const stretchFrom = zeroStretches(memory);
   const maxData = options.maxData ?? storedBytes(memory);
   let left = maxData;
   let offset = 0;
@@ -56,13 +57,14 @@ export function* memfdContent(
       const page = addressOf(folios.pfn[run]! + Math.floor(into / pageSize), pageSize);
       const pa = (page + BigInt(into % pageSize)) as PhysAddr;
       const stretch = stretchFrom(pa);
+      const rest = stretch.until === undefined ? Number.POSITIVE_INFINITY : Number(stretch.until - pa);
       if (stretch.zeros) {
-        const length = Math.min(stretch.length, end - offset);
+        const length = Math.min(rest, end - offset);
         yield { kind: "hole", offset, length };
         offset += length;
         continue;
       }
-      const length = Math.min(pieceSize, stretch.length, end - offset);
+      const length = Math.min(pieceSize, rest, end - offset);
       const bytes = memory.read(pa, length);
       if ((left -= length) < 0)
         throw new KhoError("limit-exceeded", `the file has more than ${maxData} bytes of data`, {
@@ -75,27 +77,4 @@ export function* memfdContent(
     offset = Math.max(offset, end);
   }
   if (offset < size) yield { kind: "hole", offset, length: size - offset };
-}
-
-/** Memory from an address on: zeros that are not stored, or what is up to the next of these. */
-interface Stretch {
-  readonly zeros: boolean;
-  readonly length: number;
-}
-
-/** Tells what follows an address. */
-function zerosOf(memory: Memory): (pa: bigint) => Stretch {
-  const zeros: { start: bigint; end: bigint }[] = [];
-  for (const { pa, size, zeros: unstored } of memory.ranges) {
-    const last = zeros.at(-1);
-    if (!unstored) continue;
-    if (last?.end === pa) last.end += size;
-    else zeros.push({ start: pa, end: pa + size });
-  }
-  return (pa) => {
-    const found = zeros[firstNot(0, zeros.length, (i) => zeros[i]!.end <= pa)];
-    if (!found) return { zeros: false, length: Number.POSITIVE_INFINITY };
-    const inside = found.start <= pa;
-    return { zeros: inside, length: Number((inside ? found.end : found.start) - pa) };
-  };
 }

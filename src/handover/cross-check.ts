@@ -5,6 +5,7 @@ import { isAtLeast } from "../../formats/kernels.js";
 import { endOf, type Lookup, lookupIn, type Runs } from "../../formats/kho/runs.js";
 import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 import { laterFolioLost } from "../../formats/memfd/memfd.js";
+import { filePath, foliosPath, memfdPath, sessionPath } from "../../formats/paths.js";
 import { addressOf, firstNot, type MemoryRange } from "../memory/index.js";
 import { hex } from "../report/hex.js";
 import type { Handover } from "./model.js";
@@ -227,7 +228,8 @@ function checkOwners(ctx: Context, handover: Pick<Handover, "luo" | "reserveMem"
   const files: { readonly path: string; readonly folios: FolioRuns }[] = [];
   for (const [s, session] of (handover.luo?.sessions ?? []).entries())
     for (const [f, { memfd }] of session.files.entries())
-      if (memfd) files.push({ path: `luo.sessions[${s}].files[${f}].memfd.folios`, folios: memfd.folios });
+      if (memfd)
+        files.push({ path: foliosPath(memfdPath(filePath(sessionPath(s), f))), folios: memfd.folios });
   const length = files.reduce((sum, { folios }) => sum + folios.length, all.length);
   const starts = new Float64Array(length);
   const ends = new Float64Array(length);

@@ -9,6 +9,7 @@ import { decodeScratch } from "../../formats/kho/scratch.js";
 import { decodeKhoTest, KHO_TEST_FDT } from "../../formats/kho/test-module.js";
 import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { decodeReserveMem, MEMBLOCK_KHO_FDT } from "../../formats/memblock/memblock.js";
+import { rootPath, subtreePath } from "../../formats/paths.js";
 import { readTree } from "../../formats/tree.js";
 import type { Image } from "../image/image.js";
 import type { Abi } from "../layout/index.js";
@@ -118,10 +119,10 @@ function checkRoot(ctx: Context, image: Image, fdt: Fdt, handoff: Handoff): void
       "warning",
       "fdt-bad-layout",
       `the root tree has ${totalsize} bytes, more than the page that is handed over`,
-      { path: "root", pa: handoff.fdtPa, length: totalsize },
+      { path: rootPath, pa: handoff.fdtPa, length: totalsize },
     );
   if (handoff.recordPa !== 0n || handoff.foundBy === "chosen") checkHandoff(ctx, handoff);
-  if (image.memory.ranges.length > 0) ctx.claims.claim(handoff.fdtPa, 1, 0, "root");
+  if (image.memory.ranges.length > 0) ctx.claims.claim(handoff.fdtPa, 1, 0, rootPath);
 }
 
 /** The scratch areas: from the array that is handed off, or as a copied folder lists them; none where neither is known. */
@@ -166,7 +167,7 @@ function decodeParts(
     return subtree?.blob && (subtree as Required<Subtree>);
   };
   const tree = ({ blob, pa, name }: Required<Subtree>): Fdt | undefined =>
-    readTree(ctx, blob, pa, `subtrees.${name}`, subtreeLost(ctx, name));
+    readTree(ctx, blob, pa, subtreePath(name), subtreeLost(ctx, name));
 
   const metadata = withBlob(KHO_METADATA_NODE_NAME);
   const kexecMetadata = metadata && decodeKexecMetadata(ctx, metadata.blob, metadata.pa);

@@ -66,15 +66,20 @@ export function findRoot(
   }
   if (fdt !== undefined) return found(handoffFrom(argumentRecord(fdt, meta), "argument"));
   if (meta) {
-    const at = meta.setupDataHead ?? meta.setupDataPhys;
-    if (at !== undefined && at !== 0n) {
+    let failure: unknown;
+    // The list's other nodes are no part of the handover, so that a capture may have the record alone.
+    for (const at of [meta.setupDataHead, meta.setupDataPhys]) {
+      if (at === undefined || at === 0n) continue;
       try {
         const { record, by } = followHandoff(memory, physAddr(at));
         return found(handoffFrom(record, by));
       } catch (error) {
-        if (meta.fdtPhys === undefined) throw error;
-        notes.push(`the setup_data list of the side file leads nowhere: ${(error as Error).message}`);
+        failure ??= error;
       }
+    }
+    if (failure !== undefined) {
+      if (meta.fdtPhys === undefined) throw failure;
+      notes.push(`the setup_data list of the side file leads nowhere: ${(failure as Error).message}`);
     }
     if (meta.fdtPhys !== undefined)
       return { ...found(handoffFrom(argumentRecord(meta.fdtPhys, meta), "argument")), notes };

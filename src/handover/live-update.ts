@@ -5,6 +5,7 @@ import type { Luo } from "../../formats/luo/luo.js";
 import { decodeLuo } from "../../formats/luo/records.js";
 import { looksLikeLuo } from "../../formats/luo/root.js";
 import { decodeMemfd, type FolioRoom, isMemfd } from "../../formats/memfd/memfd.js";
+import { filePath, luoPath, memfdPath, sessionPath } from "../../formats/paths.js";
 import type { Image } from "../image/image.js";
 import { physAddr } from "../memory/index.js";
 import type { File, LiveUpdate, Session, Subtree } from "./model.js";
@@ -23,7 +24,7 @@ export function decodeLiveUpdate(
       "stale-blob",
       "the copy of LUO is not live update state: from 7.2 on in/sub_fdts/LUO shows a page that was freed",
       {
-        path: "luo",
+        path: luoPath,
         pa,
       },
     );
@@ -39,7 +40,7 @@ export function decodeLiveUpdate(
       "map-missing",
       "without a memory map the length of a folio is taken from where the next one begins",
       {
-        path: "luo",
+        path: luoPath,
         pa,
       },
     );
@@ -49,7 +50,7 @@ export function decodeLiveUpdate(
   const s = sessions.findIndex(({ name }) => name === SYSTEMD_SESSION);
   const session = sessions[s];
   const mapping = session?.files.find(({ token }) => token === SYSTEMD_MAPPING_TOKEN)?.memfd;
-  const systemd = mapping && decodeSystemdMapping(ctx, image.memory, mapping, `luo.sessions[${s}]`);
+  const systemd = mapping && decodeSystemdMapping(ctx, image.memory, mapping, sessionPath(s));
   if (session && systemd) sessions[s] = { ...session, systemd };
   return { ...luo, sessions };
 }
@@ -63,7 +64,7 @@ function withPayloads(
 ): Session {
   const files = session.files.map((file, f): File => {
     if (!isMemfd(file.compatible)) return file;
-    const path = `luo.sessions[${s}].files[${f}].memfd`;
+    const path = memfdPath(filePath(sessionPath(s), f));
     const memfd = decodeMemfd(ctx, file.compatible, physAddr(file.data), orderOf, path, left);
     ctx.progress?.("files", f + 1, session.files.length);
     return memfd ? { ...file, memfd } : file;

@@ -2,7 +2,6 @@ import { newClaims } from "../../formats/claims.js";
 import { misread } from "../../formats/consequence.js";
 import type { Context } from "../../formats/context.js";
 import {
-  type BitmapSize,
   bitmapSizeOf,
   type ChunkList,
   decodeBitmapMap,
@@ -12,6 +11,7 @@ import { decodeRadixMap, radixShape } from "../../formats/kho/map-radix.js";
 import type { PreservedMemory } from "../../formats/kho/preserved.js";
 import type { Root } from "../../formats/kho/root.js";
 import { lookupIn } from "../../formats/kho/runs.js";
+import type { BitmapSize } from "../../formats/kho/skeleton.js";
 import { type PhysAddr, pfnOf } from "../memory/index.js";
 import type { Handoff } from "./model.js";
 import type { ReleaseChoice } from "./release.js";

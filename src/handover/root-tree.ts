@@ -3,6 +3,7 @@ import { khoIgnored } from "../../formats/consequence.js";
 import type { Context, Limits } from "../../formats/context.js";
 import type { Fdt } from "../../formats/fdt/index.js";
 import { newestKernel } from "../../formats/kernels.js";
+import { rootPath } from "../../formats/paths.js";
 import { parseTree, reportTree, type TreeFault } from "../../formats/tree.js";
 import type { Image } from "../image/image.js";
 import { KhoError } from "../report/error.js";
@@ -40,7 +41,7 @@ export function readRootTree(early: Context, image: Image, handoff: Handoff): Ro
   const reporting =
     (faults: readonly TreeFault[]) =>
     (ctx: Context): void =>
-      reportTree(ctx, { ...read, faults }, handoff.fdtPa, "root", khoIgnored("EINVAL"));
+      reportTree(ctx, { ...read, faults }, handoff.fdtPa, rootPath, khoIgnored("EINVAL"));
   if (read.fdt) {
     const { fdt } = read;
     if (!read.faults.some(({ code }) => code === "fdt-truncated"))

@@ -7,6 +7,7 @@ import { KHO_TEST_FDT } from "../../formats/kho/test-module.js";
 import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { looksLikeLuo } from "../../formats/luo/root.js";
 import { MEMBLOCK_KHO_FDT } from "../../formats/memblock/memblock.js";
+import { subtreePath } from "../../formats/paths.js";
 import type { Image } from "../image/image.js";
 import { decode } from "../layout/index.js";
 import { type PhysAddr, physAddr } from "../memory/index.js";
@@ -29,7 +30,7 @@ export function decodeSubtrees(ctx: Context, image: Image, root: Root, complete:
 
 function decodeSubtree(ctx: Context, image: Image, ref: SubtreeRef, room: { bytes: number }): Subtree {
   const { name, pa } = ref;
-  const path = `subtrees.${name}`;
+  const path = subtreePath(name);
   const copied = image.debugfs?.blobs.get(name);
   if (copied)
     return { name, pa, size: ref.size ?? BigInt(copied.length), kind: kindOf(name, copied), blob: copied };

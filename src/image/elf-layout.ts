@@ -69,6 +69,8 @@ export const elf64Shdr = struct(
 /** The header of a note. Name and contents follow, each padded to 4 bytes. */
 export const elf64Nhdr = struct("elf64_note", { n_namesz: u32, n_descsz: u32, n_type: u32 }, source);
 
+/** `EI_MAG`: 0x7f "ELF". */
+export const ELFMAG = Uint8Array.of(0x7f, 0x45, 0x4c, 0x46);
 /** Values of `EI_CLASS`, `EI_DATA`, `e_type`, `e_machine`, `p_type`, and the extended count, as the kernel names them. */
 export const ELFCLASS32 = 1;
 export const ELFCLASS64 = 2;
@@ -76,9 +78,13 @@ export const ELFDATA2LSB = 1;
 export const ELFDATA2MSB = 2;
 export const EV_CURRENT = 1;
 export const ET_CORE = 4;
+export const EM_NONE = 0;
 export const EM_X86_64 = 62;
 export const EM_AARCH64 = 183;
 export const PT_LOAD = 1;
 export const PT_NOTE = 4;
+/** Bits of `p_flags`. */
+export const PF_W = 2;
+export const PF_R = 4;
 /** `e_phnum` of a file with 0xffff or more program headers: the count is in `sh_info` of section header 0. */
 export const PN_XNUM = 0xffff;

@@ -25,7 +25,7 @@ import {
 } from "./elf-layout.js";
 import { type FindingLog, findingLog } from "./findings.js";
 import type { Image } from "./image.js";
-import { parseVmcoreInfo, type VmcoreInfo } from "./vmcoreinfo.js";
+import { parseVmcoreInfo, type VmcoreInfo, vmcoreInfoName } from "./vmcoreinfo.js";
 
 /** Limits on what an ELF core can make the reader do. */
 export interface ElfOptions {
@@ -43,7 +43,6 @@ const maxNoteBytes = 64 * 1024 * 1024;
 const maxNotes = 1 << 16;
 /** The kernel's VMCOREINFO is at most a page. */
 const maxVmcoreInfo = 64 * 1024;
-const vmcoreInfoName = "VMCOREINFO";
 
 /** p_paddr of memory whose physical address is not known: /proc/kcore writes it for vmalloc and modules. */
 const unknownPaddr = endOfMemory - 1n;

@@ -1,4 +1,5 @@
 import { KhoError } from "../report/error.js";
+import { ELFMAG } from "./elf-layout.js";
 
 /** What the first bytes of a file look like. `unknown` is everything without a signature, raw memory among it. */
 export type FileKind =
@@ -25,7 +26,7 @@ const ascii = (text: string): number[] => [...text].map((character) => character
 
 /** Signatures at offset 0. None is the beginning of another, so their order does not matter. */
 const signatures: readonly (readonly [FileKind, readonly number[]])[] = [
-  ["elf", [0x7f, ...ascii("ELF")]],
+  ["elf", [...ELFMAG]],
   ["kdump", ascii("KDUMP   ")],
   ["kdump", ascii("DISKDUMP")],
   ["flattened", ascii("makedumpfile")],

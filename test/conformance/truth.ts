@@ -9,6 +9,8 @@ export interface Truth {
   readonly sessions?: readonly { readonly name: string; readonly files: readonly TruthFile[] }[];
   readonly scratchAreas: readonly (readonly [string, string])[];
   readonly reserveMem?: Readonly<Record<string, { readonly start: string; readonly size: string }>>;
+  /** Options of the command line, `1M:4096:foo`. */
+  readonly reserveMemParams?: readonly string[];
   readonly dmesgKho?: readonly string[];
 }
 
@@ -18,6 +20,8 @@ export interface TruthFile {
   readonly pos: number;
   /** [page of the file, PFN, count] */
   readonly pageRuns: readonly (readonly [number, number, number])[];
+  /** The same in the kernel that received it. */
+  readonly pageRunsAfter: readonly (readonly [number, number, number])[];
   readonly ranges: readonly {
     readonly kind: "w" | "f";
     readonly index: number;
@@ -25,6 +29,7 @@ export interface TruthFile {
     readonly words: number;
   }[];
   readonly observedBefore: { readonly seals: string };
+  readonly observedAfter: { readonly size: number; readonly pos: number; readonly seals: string };
 }
 
 export interface Fixture {
