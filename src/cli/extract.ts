@@ -1,4 +1,3 @@
-import { isatty } from "node:tty";
 import { InvalidArgumentError } from "commander";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import { memfdContent } from "../handover/index.js";
@@ -11,17 +10,15 @@ import { bySeverity, severityText } from "./finding.js";
 import { type Forgiving, forgivingMemory, type Lost } from "./forgiving.js";
 import { type InputOptions, withHandover } from "./input.js";
 import type { Run } from "./run.js";
-import { fileSink, outputSink, type Sink } from "./sink.js";
+import { type OutputOptions, openSink, outputPath, type Sink } from "./sink.js";
 import { exactBytes, humanBytes, plural, safeName, safeSentence } from "./text.js";
 import { token as parseToken } from "./values.js";
 
-export interface ExtractCommandOptions extends InputOptions {
-  readonly output?: string;
+export interface ExtractCommandOptions extends InputOptions, OutputOptions {
   readonly session?: string;
   readonly token?: bigint;
   /** The file's place in its session, from 0. */
   readonly file?: number;
-  readonly force?: boolean;
 }
 
 /**
@@ -47,7 +44,7 @@ export async function extractCommand(
     const source = options.lenient
       ? forgivingMemory(image.memory, handover.pageSize)
       : { memory: image.memory, lost: () => [] };
-    const sink = out === "-" ? outputSink(run.out) : fileSink(out, options.force ?? false);
+    const sink = openSink(run, out, options);
     const done = await write(run, sink, source, memfd, handover.pageSize, path);
     report(run, out, done, about);
     return done.absent > 0 || about.length > 0 ? exits.findings : exits.fine;
@@ -84,11 +81,7 @@ function target(
     }
   if (wanted !== undefined && options.file !== undefined)
     throw usage("name the file by its token or by --file, not both");
-  if (options.output === undefined)
-    throw usage("name the file to write with -o OUT, or -o - for standard output");
-  if (options.output === "-" && isatty(1) && !options.force)
-    throw usage("the content would garble the terminal: redirect it, or insist with --force");
-  return { session: name, token: wanted, out: options.output };
+  return { session: name, token: wanted, out: outputPath(options, "the content") };
 }
 
 /** True for what is wrong with this file itself. */

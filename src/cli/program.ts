@@ -114,6 +114,28 @@ const verbs: readonly Verb[] = [
       (await import("./extract.js")).extractCommand(run, file, session, tokenText, options),
   },
   {
+    usage: "pack <file>",
+    summary: "write a small capture that holds the handover and nothing else",
+    description:
+      "An ELF core with every structure of the handover, at its address, that decodes to the same; compressed if OUT ends\nin .gz. Structures are written anew from what was decoded, and compared with the capture byte for byte: what no kernel\ndefines becomes zeros. Where anything else differs the capture's own page is taken, with a warning, exit code 1. Reads\non past damage, as --lenient does.",
+    examples: [
+      [`kho pack ${core} -o /tmp/small.elf.gz`, "structures alone: fit for a bug report"],
+      [`kho pack --data ${core} -o /tmp/whole.elf.gz`, "with the contents of files and regions"],
+      [`kho pack ${core} -o - | kho decode -`, "what is decoded of it"],
+    ],
+    options: (command) =>
+      command
+        .option("-o, --output <out>", "where to write; - is standard output")
+        .option("--data", "also the contents of files, of reserve_mem regions and of the test module")
+        .addOption(
+          new Option("--zeros <how>", "omit leaves out stretches of zeros, store has them in the file")
+            .choices(["omit", "store"])
+            .default("omit"),
+        )
+        .option("-f, --force", "replace OUT, and OUT.partial of an earlier run"),
+    run: async (run, [file = ""], options) => (await import("./pack.js")).packCommand(run, file, options),
+  },
+  {
     usage: "fdt <file> [subtree]",
     summary: "print a tree as device tree source",
     description:
@@ -137,6 +159,37 @@ const verbs: readonly Verb[] = [
     ],
     options: (command) => command.option("--json", "as JSON"),
     run: async (run, [file = ""], options) => (await import("./scan.js")).scanCommand(run, file, options),
+  },
+  {
+    usage: "simulate <scenario>",
+    summary: "run a chain of kernels on a simulated machine",
+    description:
+      "SCENARIO is JSON, kho.v1.Scenario of proto/kho/v1/scenario.proto: kernels, sessions, files and contents, and what is\nto go wrong. Every kernel writes and reads the bytes of its release. Exits with 1 if anything goes otherwise than the\nscenario says.",
+    examples: [
+      ["kho simulate fixtures/scenarios/small-vm-host.json", "what happens at each kexec"],
+      [
+        "kho simulate fixtures/scenarios/three-kexec-chain.json --hop 2 -o /tmp/second.elf.gz",
+        "and the memory of one",
+      ],
+      ["kho simulate fixtures/scenarios/small-vm-host.json -o - | kho decode -", "decoded right away"],
+    ],
+    bare: true,
+    options: (command) =>
+      command
+        .option(
+          "-o, --output <out>",
+          "write what a kexec finds in memory, as an ELF core; - is standard output",
+        )
+        .addOption(new Option("--hop <n>", "which kexec, from 1; the last one unless given").argParser(index))
+        .addOption(
+          new Option("--zeros <how>", "omit leaves out stretches of zeros, store has them in the file")
+            .choices(["omit", "store"])
+            .default("omit"),
+        )
+        .option("--json", "what happened as JSON")
+        .option("-f, --force", "replace OUT, and OUT.partial of an earlier run"),
+    run: async (run, [file = ""], options) =>
+      (await import("./simulate.js")).simulateCommand(run, file, options),
   },
   {
     usage: "layout [struct]",

@@ -11,7 +11,7 @@ export interface Progress {
 }
 
 /** What is counted in bytes; everything else is counted in things. */
-const inBytes = new Set(["reading", "unpacking", "looking for the root", "writing"]);
+const inBytes = new Set(["reading", "unpacking", "looking for the root", "comparing", "writing"]);
 
 const quietMs = 1000;
 const intervalMs = 100;

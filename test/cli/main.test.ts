@@ -7,7 +7,18 @@ it("kho has help for every verb, with examples that name what exists", async () 
   const help = await run(["--help"]);
   expect(help.code).toBe(0);
   const verbs = [...help.stdout.matchAll(/^ {2}(\w+) \[options\]/gm)].map(([, verb]) => verb!);
-  expect(verbs).toEqual(["decode", "check", "pages", "sessions", "extract", "fdt", "scan", "layout"]);
+  expect(verbs).toEqual([
+    "decode",
+    "check",
+    "pages",
+    "sessions",
+    "extract",
+    "pack",
+    "fdt",
+    "scan",
+    "simulate",
+    "layout",
+  ]);
   await each(verbs, async (verb) => {
     const { stdout, code } = await run([verb, "--help"]);
     expect(code).toBe(0);
