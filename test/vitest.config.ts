@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     root: new URL("..", import.meta.url).pathname,
     include: ["test/**/*.test.ts"],
+    // Boots real kernels: `npm run test:kernel`.
+    exclude: ["test/kernel/**"],
     testTimeout: 60_000,
   },
 });
