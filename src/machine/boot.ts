@@ -3,20 +3,22 @@ import { isAtLeast, type Kernel, kernelOf } from "../../formats/kernels.js";
 import { KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
 import { encodeKexecMetadata, kexecMetadataSize } from "../../formats/kho/metadata-encode.js";
 import { newRuns } from "../../formats/kho/runs.js";
+import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { encodeReserveMem } from "../../formats/memblock/encode.js";
 import { MEMBLOCK_KHO_FDT } from "../../formats/memblock/memblock.js";
 import type { Target } from "../../formats/target.js";
-import { type MemoryRange, type PhysAddr, pfnOf } from "../memory/index.js";
+import type { MemoryRange, PhysAddr } from "../memory/index.js";
 import type { Finding } from "../report/finding.js";
 import { allocateZeroed } from "./allocate.js";
 import { errnoOf } from "./errno.js";
 import type { Faults } from "./faults.js";
-import type { Hardware } from "./firmware.js";
+import { areasInRam, banksOf, type Hardware } from "./firmware.js";
 import { incomingLuo, incomingMetadata, incomingRegions, incomingSubtrees } from "./incoming.js";
 import { type KernelCore, pageOf, paOf } from "./kernel.js";
-import { common, type Stretch } from "./kho/blocks.js";
+import { common, merged, type Stretch } from "./kho/blocks.js";
 import { type KhoState, newKho } from "./kho/kho.js";
 import { newReceived } from "./kho/received.js";
+import type { Kho } from "./kho/types.js";
 import { type Luo, newLuo } from "./luo/luo.js";
 import { newPageAllocator, type PageAllocator } from "./pages.js";
 import type { Ram } from "./ram.js";
@@ -71,8 +73,12 @@ export interface Booted {
   readonly running?: Running;
 }
 
+type Received = Extract<Reception, { kind: "received" }>;
+
 /** Where a cold kernel lies: 16 MiB into memory. */
 const kernelImage = { offset: 2 ** 24, size: 2 ** 24 };
+/** Longest `uname -r`. */
+const longestRelease = 64;
 /** x86 kernels keep all memory below 1 MiB to themselves, whatever firmware says of it. */
 const lowReserve = 2 ** 20;
 
@@ -89,24 +95,20 @@ export function bootKernel(
   used: boolean,
 ): Booted {
   const kernel = kernelOf(options.release);
-  const khoOn = options.kho ?? true;
   const log: string[] = [];
   const reception: Reception =
-    handoff === undefined || !khoOn
+    handoff === undefined || !(options.kho ?? true)
       ? { kind: "cold", findings: [] }
       : receive({ ram, hardware, kernel, handoff });
   const { findings } = reception;
+  const reason = reception.kind === "received" ? undefined : reception.reason;
+  if (reason) log.push(`KHO: ${reason.message}`);
   if (reception.kind === "panic")
-    return {
-      outcome: { kind: "panic", reason: reception.reason },
-      findings,
-      log: [...log, reception.reason.message],
-    };
+    return { outcome: { kind: "panic", reason: reception.reason }, findings, log };
   const received = reception.kind === "received" ? reception : undefined;
   log.push(received ? "KHO: found kexec handover data" : "KHO: cold boot");
   if (!received && used) for (const { start, end } of banksOf(hardware)) ram.poison(start, end - start);
   const running = up(hardware, ram, kernel, options, received, (line) => log.push(line));
-  const reason = reception.kind === "cold" ? reception.reason : undefined;
   const outcome: Outcome = received
     ? { kind: "received" }
     : reason
@@ -115,67 +117,30 @@ export function bootKernel(
   return { outcome, findings, log, running };
 }
 
-/** Banks as stretches of pages. */
-const banksOf = ({ banks, abi }: Hardware): (Stretch & { readonly node: number })[] =>
-  banks.map(({ pa, size, node }) => ({
-    start: pfnOf(pa, abi.pageSize),
-    end: Number((pa + size) / BigInt(abi.pageSize)),
-    node,
-  }));
-
 function up(
   hardware: Hardware,
   ram: Ram,
   kernel: Kernel,
   options: KernelOptions,
-  received: Extract<Reception, { kind: "received" }> | undefined,
+  received: Received | undefined,
   log: (line: string) => void,
 ): Running {
   const { abi } = hardware;
   const khoOn = options.kho ?? true;
-  const faults = options.faults ?? {};
   const banks = banksOf(hardware);
   const pages = newPageAllocator({
     ranges: banks.map(({ start, end, node }) => ({ pfn: start, pages: end - start, node })),
     pageSize: abi.pageSize,
   });
-  const blockSize = 2 ** pages.largestOrder * abi.pageSize;
   if (hardware.arch === "x86_64") holdFree(pages, [{ start: 0, end: lowReserve / abi.pageSize }], "firmware");
 
-  const end = banks.at(-1)!.end;
-  // Early boot allocates from the end of memory down: what is there behind the last largest block stays with it.
-  const earlyBoot = { start: end - (end % 2 ** pages.largestOrder), end };
-  let scratch: readonly MemoryRange[] = [];
-  const holdScratch = (): void => {
-    for (const area of scratch) holdFree(pages, [stretchOf(area, abi.pageSize)], "scratch");
-  };
-  const reserved = options.reserveMem ?? [];
-  let regions: ReservedRegion[];
-  if (received) {
-    scratch = received.handover.scratch;
-    holdScratch();
-    holdFree(pages, received.kept, "received");
-    holdFree(pages, [earlyBoot], "kernel");
-    regions = reserveRegions(reserved, { abi, pages, handed: incomingRegions(received), scratch, log });
-  } else {
-    holdFree(pages, [earlyBoot], "kernel");
-    const first = Number(hardware.banks[0]!.pa);
-    const image = { start: first + kernelImage.offset, end: first + kernelImage.offset + kernelImage.size };
-    holdFree(pages, [{ start: image.start / abi.pageSize, end: image.end / abi.pageSize }], "kernel");
-    regions = reserveRegions(reserved, { abi, pages, handed: new Map(), scratch: undefined, log });
-    if (khoOn) {
-      const occupied = pages
-        .holdings()
-        .map(({ pfn, pages: count }) => ({ start: pfn * abi.pageSize, end: (pfn + count) * abi.pageSize }));
-      scratch = placeScratch(hardware, { ...defaultScratch, ...options.scratch }, blockSize, occupied);
-      holdScratch();
-    }
-  }
-
+  const { scratch, regions } = received
+    ? takeOver(hardware, pages, options, received, log)
+    : layOut(hardware, pages, options, log);
   const kho = newKho({
     ram,
     pages,
-    faults,
+    faults: options.faults ?? {},
     kernel,
     abi,
     enabled: khoOn,
@@ -184,74 +149,165 @@ function up(
       received: newReceived(received.handover.preserved?.runs ?? newRuns().finish(), kernel, pages),
       incoming: incomingSubtrees(received),
     }),
+    setUp(kho) {
+      if (kernel.metadata === undefined) return;
+      const before = received && incomingMetadata(received);
+      writeMetadata({ ram, abi, kernel }, kho, options.release, before?.kexecCount ?? 0);
+    },
   });
-  const core: KernelCore = { release: options.release, kernel, abi, ram, pages, kho, faults, log };
-  if (kernel.metadata !== undefined && khoOn)
-    writeMetadata(core, (received && incomingMetadata(received)?.kexecCount) ?? 0);
+  // A kernel that cannot set KHO up does without, and has the memory for itself.
+  if (khoOn && !kho.enabled)
+    for (const { start, end } of areasInRam(scratch, hardware)) releaseOwned(pages, start, end, "scratch");
+  const core: KernelCore = {
+    release: options.release,
+    kernel,
+    abi,
+    ram,
+    pages,
+    kho,
+    faults: options.faults ?? {},
+    log,
+  };
+  const incoming = received && incomingLuo(received);
+  if (incoming && isAtLeast(kernel, "7.2")) freeLuoRoot(core);
   const luo = kernel.luo
-    ? newLuo(core, {
-        enabled: khoOn && (options.liveupdate ?? true),
-        ...(received && incomingLuo(received) && { incoming: incomingLuo(received)! }),
-      })
+    ? newLuo(core, { enabled: options.liveupdate ?? true, ...(incoming && { incoming }) })
     : undefined;
-  if (khoOn) handOnRegions(core, regions);
-  return { core, kho, luo, scratch, regions };
+  if (kho.enabled) handOnRegions(core, regions);
+  return { core, kho, luo, scratch: kho.enabled ? scratch : [], regions };
 }
 
-const stretchOf = ({ pa, size }: MemoryRange, pageSize: number): Stretch => ({
-  start: pfnOf(pa, pageSize),
-  end: Number((pa + size) / BigInt(pageSize)),
-});
+/** What early boot decides over: which areas are scratch, and where the regions are. */
+type Layout = Pick<Running, "scratch" | "regions">;
+
+/** Early boot on a handover: it has scratch alone until it knows what is preserved. */
+function takeOver(
+  hardware: Hardware,
+  pages: PageAllocator,
+  { reserveMem = [] }: KernelOptions,
+  received: Received,
+  log: (line: string) => void,
+): Layout {
+  const { scratch } = received.handover;
+  const areas = areasInRam(scratch, hardware);
+  holdFree(pages, areas, "scratch");
+  holdFree(pages, received.kept, "received");
+  holdFree(pages, [earlyBoot(hardware, pages)], "kernel");
+  const handed = incomingRegions(received);
+  const regions = reserveRegions(reserveMem, { abi: hardware.abi, pages, handed, scratch: areas, log });
+  return { scratch, regions };
+}
+
+/** Early boot in empty memory. */
+function layOut(
+  hardware: Hardware,
+  pages: PageAllocator,
+  options: KernelOptions,
+  log: (line: string) => void,
+): Layout {
+  const { abi } = hardware;
+  const { pageSize } = abi;
+  const image = Number(hardware.banks[0]!.pa) + kernelImage.offset;
+  holdFree(pages, [earlyBoot(hardware, pages)], "kernel");
+  holdFree(pages, [{ start: image / pageSize, end: (image + kernelImage.size) / pageSize }], "kernel");
+  const { reserveMem = [] } = options;
+  const regions = reserveRegions(reserveMem, { abi, pages, handed: new Map(), scratch: undefined, log });
+  if (!(options.kho ?? true)) return { scratch: [], regions };
+  const occupied = pages
+    .holdings()
+    .map(({ pfn, pages: count }) => ({ start: pfn * pageSize, end: (pfn + count) * pageSize }));
+  const sizes = { ...defaultScratch, ...options.scratch };
+  const scratch = placeScratch(hardware, sizes, 2 ** pages.largestOrder * pageSize, occupied);
+  holdFree(pages, areasInRam(scratch, hardware), "scratch");
+  return { scratch, regions };
+}
+
+/** Early boot allocates from the end of memory down: what is there behind the last largest block stays with it. */
+function earlyBoot(hardware: Hardware, { largestOrder }: PageAllocator): Stretch {
+  const { end } = banksOf(hardware).at(-1)!;
+  return { start: end - (end % 2 ** largestOrder), end };
+}
 
 /** Holds what of these stretches is free: they may reach outside of RAM, or into what is held already. */
 function holdFree(pages: PageAllocator, stretches: readonly Stretch[], owner: string): void {
   const free = pages.vacancies().map(({ pfn, pages: count }) => ({ start: pfn as number, end: pfn + count }));
-  for (const { start, end } of common(free, stretches)) pages.reserve(start, end - start, owner);
+  for (const { start, end } of common(free, merged(stretches))) pages.reserve(start, end - start, owner);
 }
 
-const targetOf = ({ kernel, abi, ram }: KernelCore): Target => ({
+/** Gives back what `owner` still has of a stretch. */
+function releaseOwned(pages: PageAllocator, start: number, end: number, owner: string): void {
+  const held = pages.holdings().filter((holding) => holding.owner === owner);
+  const owned = held.map(({ pfn, pages: count }) => ({ start: pfn as number, end: pfn + count }));
+  for (const part of common(owned, [{ start, end }])) pages.release(part.start, part.end - part.start);
+}
+
+const targetOf = ({ kernel, abi, ram }: Pick<KernelCore, "kernel" | "abi" | "ram">): Target => ({
   kernel,
   abi,
   write: (pa, bytes) => ram.write(pa, bytes),
   leave: () => {},
 });
 
+/** Since 7.2 the structure that the predecessor's live-update state begins with is read once, and its page given back. */
+function freeLuoRoot({ kho, pages, abi }: KernelCore): void {
+  const pfn = pageOf(kho.retrieveSubtree(LUO_KHO_ENTRY_NAME).pa, abi);
+  const order = kho.restoreFolio(pfn, "received luo");
+  if (order >= 0) pages.free(pfn, order);
+}
+
 /** Says who this kernel is, and how many kexecs there will have been. include/linux/kho/abi/kexec_metadata.h, since 7.1. */
-function writeMetadata(core: KernelCore, before: number): void {
-  const { kho, abi, kernel, release } = core;
+function writeMetadata(
+  core: Pick<KernelCore, "kernel" | "abi" | "ram">,
+  kho: Kho,
+  release: string,
+  before: number,
+): void {
+  const { kernel, abi } = core;
   const size = kexecMetadataSize(abi);
   const pa = kho.allocPreserve(size, KHO_METADATA_NODE_NAME);
   encodeKexecMetadata(targetOf(core), pa, {
     version: kernel.metadata!,
-    previousRelease: release,
-    kexecCount: before + 1,
+    previousRelease: release.slice(0, longestRelease),
+    kexecCount: (before + 1) % 2 ** 32,
   });
-  kho.addSubtree(KHO_METADATA_NODE_NAME, pa, size);
+  try {
+    kho.addSubtree(KHO_METADATA_NODE_NAME, pa, size);
+  } catch (error) {
+    kho.unpreserveFree(pa, size);
+    throw error;
+  }
 }
 
 /** Preserves the regions and hands on where they are; 6.16 to 6.18 do so while they finalize. */
 function handOnRegions(core: KernelCore, regions: readonly ReservedRegion[]): void {
   if (regions.length === 0) return;
-  const { kho, abi, kernel, log } = core;
-  const pfn = allocateZeroed(core, 0, "memblock fdt");
-  const pa = paOf(pfn, abi);
-  const size = encodeReserveMem(targetOf(core), pa, regions);
-  const preserve = (): void => {
-    kho.preserveFolio(pfn, 0);
-    for (const { start, size: length } of regions)
-      kho.preservePages(pageOf(start, abi), Number(length / BigInt(abi.pageSize)));
-    kho.addSubtree(MEMBLOCK_KHO_FDT, pa, size);
-  };
-  if (!isAtLeast(kernel, "6.19")) {
-    kho.onFinalize(preserve);
-    return;
-  }
+  const { kho, abi, kernel, pages, log } = core;
+  const undo: (() => void)[] = [];
   try {
-    preserve();
+    const pfn = allocateZeroed(core, 0, "memblock fdt");
+    undo.push(() => pages.free(pfn, 0));
+    const pa = paOf(pfn, abi);
+    const size = encodeReserveMem(targetOf(core), pa, regions);
+    if (!isAtLeast(kernel, "6.19")) {
+      kho.onFinalize(() => {
+        kho.preserveFolio(pfn, 0);
+        for (const region of regions) preserveRegion(core, region);
+        kho.addSubtree(MEMBLOCK_KHO_FDT, pa, size);
+      });
+      return;
+    }
+    kho.preserveFolio(pfn, 0);
+    undo.push(() => kho.unpreserveFolio(pfn, 0));
+    for (const region of regions) preserveRegion(core, region);
+    kho.addSubtree(MEMBLOCK_KHO_FDT, pa, size);
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === undefined) throw error;
+    // Regions stay preserved, without anybody who could find them.
+    for (const step of undo.reverse()) step();
     log(`memblock: failed to prepare the memblock tree: ${errno}`);
-    core.pages.free(pfn, 0);
   }
 }
+
+const preserveRegion = ({ kho, abi }: KernelCore, { start, size }: ReservedRegion): void =>
+  kho.preservePages(pageOf(start, abi), Number(size / BigInt(abi.pageSize)));

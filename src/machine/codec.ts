@@ -1,6 +1,7 @@
 /** Handlers and FLBs of one's own, whose state is a structure in a preserved page: the layout is all that is needed. */
 import { type Abi, decode, encode, type Struct, sizeOf, type ValueOf } from "../layout/index.js";
 import { physAddr } from "../memory/index.js";
+import { hex } from "../report/hex.js";
 import { refusal } from "./errno.js";
 import {
   type File,
@@ -32,6 +33,7 @@ export interface StructFlb<L extends Struct, Obj> {
   readonly layout: L;
   /** Makes the object when the first file is preserved. */
   create(core: KernelCore): Obj;
+  /** What to hand over: asked once, when the object has just been made. */
   save(object: Obj): ValueOf<L>;
   load(value: ValueOf<L>, core: KernelCore): Obj;
   /** Told when the last file is gone, or finished. */
@@ -54,7 +56,7 @@ export function structHandler<L extends Struct, I extends Inode>(type: StructFil
     },
     retrieve: (data, core) => openFile(type.load(store.take(data, core), core)),
     finish(data, status, core) {
-      if (status === "untried") store.take(data, core);
+      if (status === "untried") store.drop(data, core);
     },
     getId: (file) => file.inode,
   };
@@ -81,27 +83,40 @@ export function structFlb<L extends Struct, Obj>(type: StructFlb<L, Obj>): Flb<O
 /** Structures in preserved pages of their own. */
 function inPages<L extends Struct>(what: string, layout: L) {
   const size = (abi: Abi): number => sizeOf(layout, abi);
-  const rewrite = (data: bigint, value: ValueOf<L>, { ram, abi }: KernelCore): void =>
-    ram.write(physAddr(data), encode(layout, value, abi));
+  /** Takes over the pages that the previous kernel put a structure into; undefined if it did not. */
+  const restore = (data: bigint, { kho, abi }: KernelCore): { pfn: number; order: number } | undefined => {
+    const pfn = pageOf(data, abi);
+    const order = data % BigInt(abi.pageSize) === 0n ? kho.restoreFolio(pfn, what) : -1;
+    return order < 0 ? undefined : { pfn, order };
+  };
   return {
-    rewrite,
-    write(value: ValueOf<L>, core: KernelCore): bigint {
-      const pa = core.kho.allocPreserve(size(core.abi), what);
-      rewrite(pa, value, core);
+    rewrite(data: bigint, value: ValueOf<L>, { ram, abi }: KernelCore): void {
+      ram.write(physAddr(data), encode(layout, value, abi));
+    },
+    write(value: ValueOf<L>, { kho, ram, abi }: KernelCore): bigint {
+      const bytes = encode(layout, value, abi);
+      const pa = kho.allocPreserve(size(abi), what);
+      ram.write(pa, bytes);
       return pa;
     },
     discard(data: bigint, { kho, abi }: KernelCore): void {
       kho.unpreserveFree(physAddr(data), size(abi));
     },
     /** Reads what the previous kernel wrote and frees its pages. */
-    take(data: bigint, { kho, ram, pages, abi }: KernelCore): ValueOf<L> {
-      const pfn = pageOf(data, abi);
-      const order = kho.restoreFolio(pfn, what);
-      if (order < 0 || 2 ** order * abi.pageSize < size(abi))
-        throw refusal("EINVAL", `no block of ${what} was preserved at 0x${data.toString(16)}`);
-      const value = decode(layout, ram.read(physAddr(data), size(abi)).slice(), 0, abi);
-      pages.free(pfn, order);
+    take(data: bigint, core: KernelCore): ValueOf<L> {
+      const { ram, pages, abi } = core;
+      const block = restore(data, core);
+      const fits = block && 2 ** block.order * abi.pageSize >= size(abi);
+      const value = fits && decode(layout, ram.read(physAddr(data), size(abi)).slice(), 0, abi);
+      if (block) pages.free(block.pfn, block.order);
+      if (!value) throw refusal("EINVAL", `no block of ${what} was preserved at ${hex(data)}`);
       return value;
+    },
+    /** Frees what nobody has asked for. */
+    drop(data: bigint, core: KernelCore): void {
+      const block = restore(data, core);
+      if (block) core.pages.free(block.pfn, block.order);
+      else core.log(`WARNING: no block of ${what} was preserved at ${hex(data)}`);
     },
   };
 }

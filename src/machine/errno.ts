@@ -4,6 +4,8 @@ import { isKhoError, KhoError } from "../report/error.js";
 export const errnos = {
   EPERM: 1,
   ENOENT: 2,
+  /** What a number of libfdt's, FDT_ERR_NOSPACE, is taken for when it gets out. */
+  ESRCH: 3,
   EIO: 5,
   E2BIG: 7,
   EBADF: 9,

@@ -1,6 +1,7 @@
 import { type Abi, pageShift } from "../layout/index.js";
-import { type MemoryRange, type PhysAddr, physAddr } from "../memory/index.js";
+import { type MemoryRange, type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
+import { common, merged, type Stretch } from "./kho/blocks.js";
 
 /** The machine without a kernel: what stays the same over all kexecs. */
 export interface Hardware {
@@ -66,6 +67,20 @@ function withoutFirmware(banks: readonly Bank[]): Bank[] {
   const last = cut.at(-1)!;
   return [...cut.slice(0, -1), { ...last, size: last.size - tables }];
 }
+
+/** The whole pages of a range of bytes that begins with one. */
+export const stretchOf = ({ pa, size }: MemoryRange, { pageSize }: Abi): Stretch => ({
+  start: pfnOf(pa, pageSize),
+  end: Number((pa + size) / BigInt(pageSize)),
+});
+
+/** The whole pages of all banks. */
+export const banksOf = ({ banks, abi }: Hardware): (Stretch & { readonly node: number })[] =>
+  banks.map((bank) => ({ ...stretchOf(bank, abi), node: bank.node }));
+
+/** The whole pages of some areas, as far as they are RAM; ascending and merged. */
+export const areasInRam = (areas: readonly MemoryRange[], hardware: Hardware): Stretch[] =>
+  common(banksOf(hardware), merged(areas.map((area) => stretchOf(area, hardware.abi))));
 
 /** Bytes of all RAM together. */
 export const totalMemory = ({ banks }: Hardware): bigint => banks.reduce((sum, { size }) => sum + size, 0n);

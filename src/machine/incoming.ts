@@ -1,6 +1,7 @@
 /** What the parts of a kernel get of a handover that was received. */
 import type { KexecMetadata } from "../../formats/kho/metadata.js";
 import type { ReserveMem } from "../../formats/memblock/memblock.js";
+import { filesPath, sessionPath, sessionsPath } from "../../formats/paths.js";
 import type { PhysAddr } from "../memory/index.js";
 import type { Code } from "../report/codes.js";
 import type { Finding } from "../report/finding.js";
@@ -32,18 +33,19 @@ interface Node {
 
 /** The regions that can be revived. */
 export function incomingRegions({ handover, later }: Received): Map<string, ReserveMem> {
-  const spoilt = new Set(
-    later
-      .filter(({ code, severity }) => code === "reserve-mem-malformed" && severity === "error")
-      .map(({ path }) => path),
-  );
+  const spoilt = later
+    .filter(({ code, severity }) => code === "reserve-mem-malformed" && severity === "error")
+    .map(({ path }) => path);
+  const regions = new Map<string, ReserveMem>();
   // A root of another version spoils them all.
-  if (spoilt.has("reserve_mem.compatible")) return new Map();
-  return new Map(
-    handover.reserveMem
-      .filter(({ name }) => ![...spoilt].some((path) => path.startsWith(`reserve_mem.${name}`)))
-      .map((region) => [region.name, region]),
-  );
+  if (spoilt.includes("reserve_mem.compatible")) return regions;
+  for (const region of handover.reserveMem) {
+    const at = `reserve_mem.${region.name}`;
+    const usable = !spoilt.some((path) => path === at || path.startsWith(`${at}.`));
+    // Of two nodes of one name the first is found.
+    if (usable && !regions.has(region.name)) regions.set(region.name, region);
+  }
+  return regions;
 }
 
 /** What the previous kernel says of itself. */
@@ -61,37 +63,52 @@ const leftToLuo: ReadonlySet<Code> = new Set([
 export function incomingLuo({ handover, structures, later }: Received): IncomingLuo | undefined {
   const { luo } = handover;
   if (!luo) return undefined;
-  const carrying = (path: string): PhysAddr[] =>
-    structures
-      .filter((claim) => claim.path === path || claim.path.startsWith(`${path}.blocks[`))
-      .flatMap(pagesOf);
-  const pagesOf = ({ pa, pages, keeping }: Received["structures"][number]): PhysAddr[] => {
-    // Adjacent order-0 pages of one list are one claim, each a block of its own.
-    if (keeping !== 0) return [pa];
-    const pageSize = BigInt(handover.pageSize);
-    return Array.from({ length: pages }, (_, i) => (pa + BigInt(i) * pageSize) as PhysAddr);
+  const lists = blocksByList(structures, BigInt(handover.pageSize));
+  const carrying = (path: string): readonly PhysAddr[] => lists.get(path) ?? [];
+  /** What is wrong with each session, and under no name what is wrong with all of them; the first fault counts. */
+  const faults = new Map<string | undefined, IncomingFault>();
+  for (const finding of later) {
+    const { code, path, consequence } = finding;
+    if (consequence?.phase !== "open" || !consequence.all || leftToLuo.has(code)) continue;
+    const session = sessionOf(path);
+    if (!faults.has(session)) faults.set(session, faultOf(finding));
+  }
+  const faultIn = (session?: string): { readonly fault?: IncomingFault } => {
+    const fault = faults.get(session);
+    return fault ? { fault } : {};
   };
-  const faults = later.filter(
-    ({ code, consequence }) => consequence?.phase === "open" && consequence.all && !leftToLuo.has(code),
-  );
-  const faultIn = (belongs: (path: string) => boolean): { readonly fault?: IncomingFault } => {
-    const found = faults.find(({ path }) => belongs(path));
-    return found ? { fault: faultOf(found) } : {};
-  };
-  const sessionPath = /^luo\.sessions\[\d+\]/;
   const noFlbs = later.some(({ code }) => code === "flb-missing");
   return {
     number: luo.liveupdateNumber,
-    sessions: luo.sessions.map((session, i) => ({
-      name: session.name,
-      files: session.files,
-      carrying: carrying(`luo.sessions[${i}].files`),
-      ...faultIn((path) => path === `luo.sessions[${i}]` || path.startsWith(`luo.sessions[${i}].`)),
+    sessions: luo.sessions.map(({ name, files }, i) => ({
+      name,
+      files,
+      carrying: carrying(filesPath(sessionPath(i))),
+      ...faultIn(sessionPath(i)),
     })),
-    ...faultIn((path) => !sessionPath.test(path)),
+    ...faultIn(),
     ...(!noFlbs && { flbs: luo.flbs }),
-    carrying: carrying("luo.sessions"),
+    carrying: carrying(sessionsPath),
   };
+}
+
+/** The session that a path leads to or into. */
+const sessionOf = (path: string): string | undefined =>
+  path.startsWith(`${sessionsPath}[`) ? path.slice(0, path.indexOf("]") + 1) : undefined;
+
+/** First bytes of the blocks that hold records, by the path of their list. */
+function blocksByList(structures: Received["structures"], pageSize: bigint): Map<string, PhysAddr[]> {
+  const lists = new Map<string, PhysAddr[]>();
+  for (const { path, pa, pages, keeping } of structures) {
+    const list = path.replace(/\.blocks\[\d+\]$/, "");
+    if (list !== sessionsPath && list !== filesPath(sessionOf(list) ?? "")) continue;
+    const blocks = lists.get(list) ?? [];
+    // Adjacent order-0 pages of one path are one claim, each a block of its own.
+    for (let i = 0; i < (keeping === 0 ? pages : 1); i++)
+      blocks.push((pa + BigInt(i) * pageSize) as PhysAddr);
+    lists.set(list, blocks);
+  }
+  return lists;
 }
 
 function faultOf({ message, consequence }: Finding): IncomingFault {

@@ -61,7 +61,7 @@ export { isMemfdFile, type MemfdFile, type MemfdOptions } from "./memfd/inode.js
 export type { Holding, PageAllocator } from "./pages.js";
 export { patternBytes } from "./pattern.js";
 export type { Process, ProcessOptions } from "./process.js";
-export type { Ram } from "./ram.js";
+export type { Content, Ram } from "./ram.js";
 export type { Reason } from "./receive.js";
 export type { ReservedRegion, ReserveMemOption } from "./reserve-mem.js";
 export type { ScratchSizes } from "./scratch.js";

@@ -4,7 +4,7 @@ import { encodeChosen, encodeHandoff, encodeScratch } from "../../formats/kho/ha
 import type { Target } from "../../formats/target.js";
 import { type MemoryRange, type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
 import type { Running } from "./boot.js";
-import type { Hardware } from "./firmware.js";
+import { areasInRam, type Hardware } from "./firmware.js";
 import type { Ram } from "./ram.js";
 
 /** Memory at the first instruction of the next kernel. */
@@ -34,10 +34,11 @@ export function depart(
 ): Departure {
   const { kernel, release, abi } = core;
   const memory = core.ram.snapshot();
-  for (const { pa, size } of scratch)
-    memory.poison(pfnOf(pa, abi.pageSize), Number(size / BigInt(abi.pageSize)));
+  // Areas that a handover brought need not be RAM; a kexec image needs what is.
+  const areas = areasInRam(scratch, hardware);
+  for (const { start, end } of areas) memory.poison(start, end - start);
   const departure = { hardware, memory, release };
-  const home = scratch.find(({ size }) => size >= 2n * segment);
+  const home = scratch.find(({ pa, size }) => size >= 2n * segment && memory.has(pa, Number(size)));
   if (root === undefined || !home) return departure;
 
   const target: Target = { kernel, abi, write: (pa, bytes) => memory.write(pa, bytes), leave: () => {} };

@@ -97,8 +97,10 @@ const defaultMemory: Readonly<Record<number, number>> = {
  */
 export function boot(options: MachineOptions): Machine {
   const pageSize = options.pageSize ?? 4096;
-  const memory = BigInt(options.memory ?? defaultMemory[pageSize] ?? 0);
-  const hardware = newHardware(memory, options.nodes ?? 1, pageSize);
+  const memory = options.memory ?? defaultMemory[pageSize] ?? 0;
+  if (typeof memory === "number" && !Number.isSafeInteger(memory))
+    throw new KhoError("usage", `${memory} is no number of bytes; a bigint can be larger`);
+  const hardware = newHardware(BigInt(memory), options.nodes ?? 1, pageSize);
   const ram = newRam({ ranges: hardware.banks, pageSize });
   return machineOf(hardware, ram, options);
 }

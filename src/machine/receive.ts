@@ -1,13 +1,18 @@
 /** What a kernel makes of the memory that it finds: its decoders, its consequences, and what it overwrites meanwhile. */
 import type { Claim } from "../../formats/claims.js";
-import type { Kernel } from "../../formats/kernels.js";
+import { bootStops } from "../../formats/consequence.js";
+import { isAtLeast, type Kernel } from "../../formats/kernels.js";
+import { PROP_PRESERVED_MEMORY_MAP } from "../../formats/kho/root.js";
+import { newRuns, type Runs } from "../../formats/kho/runs.js";
+import { luoPath } from "../../formats/paths.js";
 import { type Decoded, decodeHandover, type Handover } from "../handover/index.js";
 import type { Image } from "../image/image.js";
+import { type Abi, pageShift } from "../layout/index.js";
 import { type PhysAddr, pfnOf } from "../memory/index.js";
 import { isKhoError } from "../report/error.js";
 import type { Consequence, Finding } from "../report/finding.js";
-import type { Hardware } from "./firmware.js";
-import { merged, type Stretch, stretchesOf, without } from "./kho/blocks.js";
+import { banksOf, type Hardware } from "./firmware.js";
+import { common, merged, type Stretch, stretchesOf, without } from "./kho/blocks.js";
 import type { Ram } from "./ram.js";
 
 /** Why a kernel did something: the fault that it ran into. */
@@ -61,19 +66,17 @@ export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception 
     return { kind: "cold", reason, findings: [] };
   }
   const { findings } = first;
-  const ignored = fatal(findings, "ignored");
+  const ignored = fatal(findings, "ignored", kernel);
   if (ignored) return { kind: "cold", reason: ignored, findings };
 
   const { preserved } = first.handover;
-  const runs = preserved ? stretchesOf(preserved.runs) : [];
-  const banks = hardware.banks.map(({ pa, size }) => ({
-    start: pfnOf(pa, pageSize),
-    end: Number((pa + size) / BigInt(pageSize)),
-  }));
+  const blocks = preserved ? stretchesOf(preserved.runs) : [];
+  const banks = banksOf(hardware);
   const end = banks.at(-1)!.end;
-  const beyond = runs.findLast((run) => run.end > end);
-  const stopped = fatal(findings, "panic") ?? (beyond && outsideRam(beyond, pageSize));
+  const stopped =
+    fatal(findings, "panic", kernel) ?? ((blocks.at(-1)?.end ?? 0) > end && outsideRam(end, pageSize));
   if (stopped) return { kind: "panic", reason: stopped, findings };
+  const kept = preserved ? stretchesOf(keptOf(preserved.runs, kernel, hardware.abi)) : [];
 
   const map = first.structures
     .filter(({ keeping }) => keeping === "not-preserved")
@@ -85,7 +88,7 @@ export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception 
   // What the boot protocol itself brings is copied before anything is overwritten, too.
   const { scratchPa, scratchSize } = first.handover.handoff;
   const brought = [touched(handoff, 1n), touched(scratchPa, scratchSize > 0n ? scratchSize : 1n)];
-  const needed = merged([...runs, ...map, ...brought]);
+  const needed = merged([...kept, ...map, ...brought]);
   for (const { start, end: until } of without(banks, needed)) ram.poison(start, until - start);
   let second: Decoded | undefined;
   try {
@@ -93,9 +96,10 @@ export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception 
   } catch (error) {
     if (!isKhoError(error)) throw error;
   }
-  for (const { start, end: until } of without(merged(map), runs)) ram.poison(start, until - start);
+  for (const { start, end: until } of common(banks, without(merged(map), kept)))
+    ram.poison(start, until - start);
   const later = second?.findings ?? [];
-  const panic = fatal(later, "panic");
+  const panic = fatal(later, "panic", kernel);
   if (panic) return { kind: "panic", reason: panic, findings };
   // The root tree itself is read again after everything else was overwritten.
   const lost = { subtrees: [], reserveMem: [] };
@@ -108,23 +112,43 @@ export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception 
     structures: (second ?? first).structures,
     findings,
     later,
-    kept: runs,
+    kept,
   };
 }
 
+/** Blocks that stay as they are: until 7.1 the size of one is worked out in 32 bits, and what comes out is useless. */
+function keptOf(runs: Runs, kernel: Kernel, abi: Abi): Runs {
+  if (isAtLeast(kernel, "7.2")) return runs;
+  const kept = newRuns();
+  for (let i = 0; i < runs.length; i++)
+    if (runs.order[i]! + pageShift(abi) < 31) kept.push(runs.order[i]!, runs.pfn[i]!, runs.count[i]!);
+  return kept.finish();
+}
+
 /** The first finding that decides over the whole boot. */
-function fatal(findings: readonly Finding[], outcome: Consequence["outcome"]): Finding | undefined {
+function fatal(
+  findings: readonly Finding[],
+  outcome: Consequence["outcome"],
+  kernel: Kernel,
+): Finding | undefined {
   return findings.find(
-    ({ consequence }) => consequence?.all && consequence.outcome === outcome && consequence.phase === "boot",
+    ({ consequence, path }) =>
+      consequence?.all &&
+      consequence.outcome === outcome &&
+      consequence.phase === "boot" &&
+      // What a release has no code for, it does not look at.
+      (kernel.luo !== undefined || !path.startsWith(luoPath)) &&
+      // Without a usable map 6.16 to 6.18 keep nothing, and go on all the same.
+      (isAtLeast(kernel, "6.19") || path !== PROP_PRESERVED_MEMORY_MAP),
   );
 }
 
-function outsideRam({ end }: Stretch, pageSize: number): Reason {
+function outsideRam(end: number, pageSize: number): Reason {
   return {
     code: "bad-address",
     message: "a preserved block reaches beyond the end of RAM",
     path: "preserved",
     pa: BigInt(end) * BigInt(pageSize),
-    consequence: { outcome: "panic", phase: "boot", all: true, detail: "unhandled fault" },
+    consequence: bootStops("unhandled fault while the map is read"),
   };
 }

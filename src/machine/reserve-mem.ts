@@ -1,7 +1,8 @@
-import type { ReserveMem } from "../../formats/memblock/memblock.js";
-import { type Abi, pageShift } from "../layout/index.js";
-import { addressOf, type MemoryRange, pfnOf } from "../memory/index.js";
+import { RESERVE_MEM_MAX_ENTRIES, type ReserveMem } from "../../formats/memblock/memblock.js";
+import type { Abi } from "../layout/index.js";
+import { addressOf, pfnOf } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
+import { type Stretch, without } from "./kho/blocks.js";
 import type { PageAllocator } from "./pages.js";
 
 /** A `reserve_mem=size:align:name` option. Sizes in bytes. */
@@ -26,31 +27,69 @@ export interface RegionSource {
   /** What the predecessor hands over, by name. */
   readonly handed: ReadonlyMap<string, ReserveMem>;
   /** A boot with a handover allocates early from scratch alone: a fresh region then comes out of these areas. */
-  readonly scratch: readonly MemoryRange[] | undefined;
+  readonly scratch: readonly Stretch[] | undefined;
   log(line: string): void;
 }
 
 /**
  * Takes the regions of the command line: the predecessor's where it hands over one of that name, size and alignment,
- * else fresh memory from the top down.
- * @throws KhoError `usage` if there is no room
+ * else fresh memory from the top down. What scratch has no room for is left out.
+ * @throws KhoError `usage` if a cold boot has no room, or for options that no kernel takes
  */
 export function reserveRegions(options: readonly ReserveMemOption[], source: RegionSource): ReservedRegion[] {
-  const { abi, pages, handed, log } = source;
+  const { abi, pages, handed, scratch, log } = source;
+  checkOptions(options);
   const fromTop = newTop(source);
-  return options.map(({ name, size, align = abi.pageSize }) => {
+  const regions: ReservedRegion[] = [];
+  for (const { name, size, align = abi.pageSize } of options) {
+    const owner = `reserve_mem ${name}`;
     const before = handed.get(name);
-    const length = Math.ceil(size / abi.pageSize) * abi.pageSize;
-    if (before && before.size === BigInt(length) && before.start % BigInt(align) === 0n) {
+    const count = Math.ceil(size / abi.pageSize);
+    const length = BigInt(count) * BigInt(abi.pageSize);
+    if (before && before.size === length && before.start % BigInt(align) === 0n) {
       log(`Revived memory reservation '${name}' from KHO`);
       // Neither RAM nor the memory map is asked: pages that are free are simply taken for the region.
-      hold(pages, pfnOf(before.start, abi.pageSize), length / abi.pageSize, `reserve_mem ${name}`);
-      return { ...before, revived: true };
+      hold(pages, pfnOf(before.start, abi.pageSize), count, owner);
+      regions.push({ ...before, revived: true });
+      continue;
     }
-    if (before) log(`memblock: reserve_mem ${name} does not fit what was handed over`);
-    const pfn = fromTop(length / abi.pageSize, Math.max(1, align / abi.pageSize), `reserve_mem ${name}`);
-    return { name, start: addressOf(pfn, abi.pageSize), size: BigInt(length), revived: false };
-  });
+    if (before) log(`memblock: ${owner} does not fit what was handed over`);
+    const pfn = fromTop(count, Math.max(1, align / abi.pageSize), owner);
+    if (pfn !== undefined)
+      regions.push({ name, start: addressOf(pfn, abi.pageSize), size: length, revived: false });
+    else if (scratch) log(`memblock: no room for ${owner}`);
+    else throw new KhoError("usage", `there is no room for ${count} pages of ${owner}`);
+  }
+  return regions;
+}
+
+/** Longest name of a region. mm/memblock.c */
+const longestName = 15;
+
+function checkOptions(options: readonly ReserveMemOption[]): void {
+  if (options.length > RESERVE_MEM_MAX_ENTRIES)
+    throw new KhoError(
+      "usage",
+      `${options.length} regions, kernels have room for ${RESERVE_MEM_MAX_ENTRIES}`,
+    );
+  const names = new Set<string>();
+  for (const { name, size, align = 1 } of options) {
+    if (name.length === 0 || name.length > longestName || names.has(name))
+      throw new KhoError(
+        "usage",
+        `a region's name has 1 to ${longestName} characters and is its own: ${name}`,
+      );
+    if (
+      !(
+        Number.isSafeInteger(size) &&
+        size > 0 &&
+        Number.isSafeInteger(align) &&
+        Number.isInteger(Math.log2(align))
+      )
+    )
+      throw new KhoError("usage", `region ${name}: size and alignment are bytes, the latter a power of two`);
+    names.add(name);
+  }
 }
 
 /** Holds pages that may be free, received, or none of RAM at all. */
@@ -66,26 +105,21 @@ function hold(pages: PageAllocator, pfn: number, count: number, owner: string): 
 }
 
 /** Takes the highest pages that are free, or, of a boot with a handover, the highest of scratch. */
-function newTop({ abi, pages, scratch }: RegionSource) {
-  const areas = scratch?.map(({ pa, size }) => ({
-    start: pfnOf(pa, abi.pageSize) as number,
-    end: Number((pa + size) >> BigInt(pageShift(abi))),
-  }));
-  return (count: number, align: number, owner: string): number => {
+function newTop({ pages, scratch }: RegionSource) {
+  let left = scratch;
+  return (count: number, align: number, owner: string): number | undefined => {
     const places =
-      areas ?? pages.vacancies().map((free) => ({ start: free.pfn as number, end: free.pfn + free.pages }));
+      left ?? pages.vacancies().map((free) => ({ start: free.pfn as number, end: free.pfn + free.pages }));
     let best = -1;
     for (const { start, end } of places) {
       const at = Math.floor((end - count) / align) * align;
       if (at >= start && at > best) best = at;
     }
-    if (best < 0) throw new KhoError("usage", `there is no room for ${count} pages of ${owner}`);
-    if (!areas) pages.reserve(best, count, owner);
-    else {
+    if (best < 0) return undefined;
+    if (left) {
       pages.recut(best, count, owner);
-      const area = areas.find(({ start, end }) => start <= best && best < end)!;
-      area.end = best;
-    }
+      left = without(left, [{ start: best, end: best + count }]);
+    } else pages.reserve(best, count, owner);
     return best;
   };
 }

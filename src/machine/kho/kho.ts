@@ -1,7 +1,8 @@
+import { openFdt } from "../../../formats/fdt/index.js";
 import { isAtLeast, type Kernel } from "../../../formats/kernels.js";
 import type { SubtreeRef } from "../../../formats/kho/root.js";
 import {
-  addSubtreeTo,
+  addSubtree,
   emptyRoot,
   encodeRoot,
   removeSubtreeFrom,
@@ -39,6 +40,8 @@ export interface KhoOptions extends Memories {
     string,
     { readonly pa: PhysAddr; readonly size: bigint | undefined } | Errno
   >;
+  /** What is handed over from boot on, with 6.19 and later; a refusal switches KHO off. */
+  setUp?(kho: Kho): void;
   log(line: string): void;
 }
 
@@ -49,9 +52,12 @@ export interface KhoState extends Kho {
   readonly received: Received | undefined;
 }
 
-/** KHO as it is once the kernel has booted: nothing but its own root preserved. */
+/**
+ * KHO as it is once the kernel has booted: nothing but its own root preserved, and what is set up with it. It is off if
+ * there is no memory for that.
+ */
 export function newKho(options: KhoOptions): KhoState {
-  const { kernel, abi, ram, pages, enabled, received } = options;
+  const { kernel, abi, ram, pages, received } = options;
   const target: Target = { kernel, abi, write: (pa, bytes) => ram.write(pa, bytes), leave: () => {} };
   const from619 = isAtLeast(kernel, "6.19");
   const stateless = isAtLeast(kernel, "7.1");
@@ -64,7 +70,7 @@ export function newKho(options: KhoOptions): KhoState {
   const newTrack = (): RadixTrack | BitmapTrack =>
     stateless ? newRadixTrack(ram, target, trackPages) : newBitmapTrack(ram, target, trackPages);
 
-  let track = enabled ? newTrack() : undefined;
+  let track: RadixTrack | BitmapTrack | undefined;
   let state: "open" | "finalizing" | "finalized" = "open";
   /** The page of the root tree. 6.16 to 6.18 have one while finalized only. */
   let root: PhysAddr | undefined;
@@ -87,6 +93,16 @@ export function newKho(options: KhoOptions): KhoState {
     ram.write(root!, blob);
   };
   const readRoot = (): Uint8Array => ram.read(root!, abi.pageSize).slice();
+
+  /** What is no RAM is of no node: a revived region can be anywhere. */
+  const nodeOf = (pfn: number): number => {
+    try {
+      return pages.nodeOf(pfn);
+    } catch (error) {
+      if (!isKhoError(error, "machine-misuse")) throw error;
+      return -1;
+    }
+  };
 
   function add(pfn: number, order: number, count: number): void {
     mustBeOpen();
@@ -121,16 +137,39 @@ export function newKho(options: KhoOptions): KhoState {
     return paOf(pfn, abi);
   }
 
-  /** A full page of the tree is what libfdt calls no space, and the kernel no memory. */
-  const edited = (edit: () => Uint8Array): void => {
+  /**
+   * Adds a node to the page of the root. What libfdt calls no space is no memory to the kernel, but until 7.0 its number
+   * gets out if the node still fits and its property does not. In any case the node stays.
+   */
+  function addToRoot(ref: SubtreeRef): void {
+    const editor = openFdt(readRoot(), abi.pageSize);
+    const before = editor.pack().length;
     try {
-      writeRoot(edit());
+      addSubtree(kernel, editor, ref, abi);
     } catch (error) {
       if (isKhoError(error, "fdt-exists")) throw refusal("EEXIST", error.message);
+      if (!isKhoError(error, "fdt-no-space")) throw error;
+      const added = editor.pack().length > before;
+      throw refusal(added && !stateless ? "ESRCH" : "ENOMEM", error.message);
+    } finally {
+      writeRoot(editor.pack());
+    }
+  }
+
+  /** 6.16 to 6.18 write the root in one go. */
+  function addToList(ref: SubtreeRef): void {
+    if (state !== "finalizing")
+      throw new KhoError(
+        "machine-misuse",
+        `Linux ${kernel.release} adds subtrees while it finalizes: use onFinalize`,
+      );
+    try {
+      encodeRoot(kernel, { mapPa: physAddr(0), subtrees: [...subtrees, ref] }, abi);
+    } catch (error) {
       if (isKhoError(error, "fdt-no-space")) throw refusal("ENOMEM", error.message);
       throw error;
     }
-  };
+  }
 
   /** Drops all that was preserved, as 6.16 to 6.18 do when a finalize fails or is taken back. */
   function drop(): void {
@@ -157,11 +196,6 @@ export function newKho(options: KhoOptions): KhoState {
     }
   }
 
-  if (enabled && from619) {
-    root = allocPreserve(abi.pageSize, "kho root");
-    writeRoot(emptyRoot(kernel, stateless ? (track as RadixTrack).rootPa : physAddr(0), abi));
-  }
-
   const preserving = {
     preserveFolios: add,
     unpreserveFolios: remove,
@@ -173,8 +207,10 @@ export function newKho(options: KhoOptions): KhoState {
   };
   const vmalloc = vmallocOps({ ...options, target, ...preserving, received });
 
-  return {
-    enabled,
+  const kho: KhoState = {
+    get enabled() {
+      return track !== undefined;
+    },
     received,
     get finalized() {
       return state === "finalized";
@@ -192,7 +228,7 @@ export function newKho(options: KhoOptions): KhoState {
     preservePages(pfn, count) {
       const done: { pfn: number; order: number }[] = [];
       try {
-        for (const block of blocksOf(pfn, count, kernel, pages.nodeOf)) {
+        for (const block of blocksOf(pfn, count, kernel, nodeOf)) {
           add(block.pfn, block.order, 1);
           done.push(block);
         }
@@ -203,7 +239,7 @@ export function newKho(options: KhoOptions): KhoState {
     },
     unpreservePages(pfn, count) {
       since("6.19", "unpreserve");
-      for (const block of blocksOf(pfn, count, kernel, pages.nodeOf)) remove(block.pfn, block.order, 1);
+      for (const block of blocksOf(pfn, count, kernel, nodeOf)) remove(block.pfn, block.order, 1);
     },
     allocPreserve(size, what) {
       since("6.19", "allocate preserved memory");
@@ -228,12 +264,8 @@ export function newKho(options: KhoOptions): KhoState {
     addSubtree(name, pa, size) {
       mustBeOn();
       const ref: SubtreeRef = { name, pa, size: BigInt(size) };
-      if (from619) edited(() => addSubtreeTo(kernel, readRoot(), ref, abi));
-      else if (state !== "finalizing")
-        throw new KhoError(
-          "machine-misuse",
-          `Linux ${kernel.release} adds subtrees while it finalizes: use onFinalize`,
-        );
+      if (from619) addToRoot(ref);
+      else addToList(ref);
       subtrees.push(ref);
     },
     removeSubtree(pa) {
@@ -242,7 +274,7 @@ export function newKho(options: KhoOptions): KhoState {
       const i = subtrees.findIndex((subtree) => subtree.pa === pa);
       if (i < 0) return;
       const [{ name }] = subtrees.splice(i, 1) as [SubtreeRef];
-      edited(() => removeSubtreeFrom(readRoot(), name));
+      writeRoot(removeSubtreeFrom(readRoot(), name));
     },
     retrieveSubtree(name) {
       const found = options.incoming?.get(name);
@@ -254,7 +286,7 @@ export function newKho(options: KhoOptions): KhoState {
     restoreFolio: (pfn, owner) => received?.take(pfn, owner) ?? -1,
     restorePages(pfn, count, owner) {
       since("6.18", "restore ranges");
-      for (const block of blocksOf(pfn, count, kernel, pages.nodeOf)) {
+      for (const block of blocksOf(pfn, count, kernel, nodeOf)) {
         if (received?.orderOf(block.pfn) !== block.order) return false;
         received.take(block.pfn, owner);
       }
@@ -265,7 +297,7 @@ export function newKho(options: KhoOptions): KhoState {
       return vmalloc.restore(descriptor, owner);
     },
     finalize(on = true) {
-      if (stateless || !enabled) throw refusal("EOPNOTSUPP", "there is nothing to finalize");
+      if (stateless || !track) throw refusal("EOPNOTSUPP", "there is nothing to finalize");
       if (from619) {
         if (!on) throw refusal("EINVAL", `Linux ${kernel.release} takes nothing back`);
         const mapPa = (track as BitmapTrack).serialize();
@@ -280,6 +312,26 @@ export function newKho(options: KhoOptions): KhoState {
     },
     handoffRoot: () => root,
   };
+
+  if (options.enabled)
+    try {
+      const made = newTrack();
+      track = made;
+      if (from619) {
+        root = allocPreserve(abi.pageSize, "kho root");
+        writeRoot(emptyRoot(kernel, "rootPa" in made ? made.rootPa : physAddr(0), abi));
+        options.setUp?.(kho);
+      }
+    } catch (error) {
+      const errno = errnoOf(error);
+      if (errno === undefined) throw error;
+      options.log(`KHO: cannot be set up and is off: ${(error as Error).message}`);
+      if (root !== undefined) pages.free(pageOf(root, abi), 0);
+      root = undefined;
+      track?.free();
+      track = undefined;
+    }
+  return kho;
 }
 
 /** True if an error is a refusal for want of memory. */

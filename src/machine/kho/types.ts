@@ -10,7 +10,7 @@ export type VmallocDescriptor = ValueOf<typeof khoVmalloc>;
  * not have yet is refused with EOPNOTSUPP.
  */
 export interface Kho {
-  /** `kho=on`, and the release has it. */
+  /** `kho=on`, and there was memory to set it up. */
   readonly enabled: boolean;
   /** True between a successful finalize and an abort: 6.16 to 6.18 only. */
   readonly finalized: boolean;
@@ -40,7 +40,10 @@ export interface Kho {
 
   /** Called while 6.16 to 6.18 finalize, which is when these add subtrees; a refusal of it aborts. */
   onFinalize(notifier: () => void): void;
-  /** Adds a node to the root tree. ENOMEM if its page is full; EEXIST, since 6.19, if there is one of that name. */
+  /**
+   * Adds a node to the root tree. EEXIST, since 6.19, if there is one of that name. ENOMEM if its page is full; if the node
+   * found room and its properties did not, it stays there without, and 6.19 and 7.0 say ESRCH.
+   */
   addSubtree(name: string, pa: PhysAddr, size: number): void;
   removeSubtree(pa: PhysAddr): void;
   /** What the predecessor handed over under a name. ENOENT if it did not, EINVAL if its node is malformed. */

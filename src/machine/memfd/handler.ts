@@ -258,7 +258,7 @@ function rebuild(version: MemfdVersion, inode: MemfdInode, memfd: Memfd, list: V
 
 /** Takes over the folios in the order of the list. Behind one that cannot be, all are freed. */
 function takeFolios({ core, folios, owner }: MemfdInode, runs: FolioRuns): Errno | undefined {
-  const { kho, pages, kernel } = core;
+  const { abi, kho, pages, kernel } = core;
   let errno: Errno | undefined;
   let stopped = false;
   eachFolio(runs, (index, pfn, flags) => {
@@ -268,6 +268,9 @@ function takeFolios({ core, folios, owner }: MemfdInode, runs: FolioRuns): Errno
     if (order < 0) {
       // Up to 7.0 the error of the last step that could fail is returned, and with folios in the file that was none.
       if (folios.length === 0 || isAtLeast(kernel, "7.1")) errno = "EIO";
+    } else if (index * abi.pageSize > Number(maxFileSize)) {
+      // In the file, where no call reaches it.
+      stopped = false;
     } else if (!folios.insert(index - (index % 2 ** order), pfn, order, flags & (DIRTY | UPTODATE))) {
       pages.release(pfn, 2 ** order);
       errno = "EEXIST";
