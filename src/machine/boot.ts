@@ -6,7 +6,6 @@ import { newRuns } from "../../formats/kho/runs.js";
 import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { encodeReserveMem } from "../../formats/memblock/encode.js";
 import { MEMBLOCK_KHO_FDT } from "../../formats/memblock/memblock.js";
-import type { Target } from "../../formats/target.js";
 import type { MemoryRange, PhysAddr } from "../memory/index.js";
 import type { Finding } from "../report/finding.js";
 import { allocateZeroed } from "./allocate.js";
@@ -25,6 +24,7 @@ import type { Ram } from "./ram.js";
 import { type Reason, type Reception, receive } from "./receive.js";
 import { type ReservedRegion, type ReserveMemOption, reserveRegions } from "./reserve-mem.js";
 import { defaultScratch, placeScratch, type ScratchSizes } from "./scratch.js";
+import { targetOf } from "./target.js";
 
 /** What a kernel is booted with: its version and what its command line would say. */
 export interface KernelOptions {
@@ -240,13 +240,6 @@ function releaseOwned(pages: PageAllocator, start: number, end: number, owner: s
   const owned = held.map(({ pfn, pages: count }) => ({ start: pfn as number, end: pfn + count }));
   for (const part of common(owned, [{ start, end }])) pages.release(part.start, part.end - part.start);
 }
-
-const targetOf = ({ kernel, abi, ram }: Pick<KernelCore, "kernel" | "abi" | "ram">): Target => ({
-  kernel,
-  abi,
-  write: (pa, bytes) => ram.write(pa, bytes),
-  leave: () => {},
-});
 
 /** Since 7.2 the structure that the predecessor's live-update state begins with is read once, and its page given back. */
 function freeLuoRoot({ kho, pages, abi }: KernelCore): void {

@@ -1,11 +1,11 @@
 /** The jump: what an old kernel leaves in memory, and where the boot protocol says it is. */
 import type { HandoffRecord } from "../../formats/kho/handoff.js";
 import { encodeChosen, encodeHandoff, encodeScratch } from "../../formats/kho/handoff-encode.js";
-import type { Target } from "../../formats/target.js";
 import { type MemoryRange, type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
 import type { Running } from "./boot.js";
 import { areasInRam, type Hardware } from "./firmware.js";
 import type { Ram } from "./ram.js";
+import { targetOf } from "./target.js";
 
 /** Memory at the first instruction of the next kernel. */
 export interface Departure {
@@ -41,7 +41,7 @@ export function depart(
   const home = scratch.find(({ pa, size }) => size >= 2n * segment && memory.has(pa, Number(size)));
   if (root === undefined || !home) return departure;
 
-  const target: Target = { kernel, abi, write: (pa, bytes) => memory.write(pa, bytes), leave: () => {} };
+  const target = targetOf({ kernel, abi, ram: memory });
   const [arrayPa, bootData] = segmentsAtEnd(home);
   for (const pa of [arrayPa, bootData]) memory.zero(pfnOf(pa, abi.pageSize), Number(segment) / abi.pageSize);
   encodeScratch(target, arrayPa, scratch);

@@ -8,13 +8,13 @@ import {
   removeSubtreeFrom,
   setMapOf,
 } from "../../../formats/kho/root-encode.js";
-import type { Target } from "../../../formats/target.js";
 import type { Abi } from "../../layout/index.js";
 import { type PhysAddr, physAddr } from "../../memory/index.js";
 import { isKhoError, KhoError } from "../../report/error.js";
 import { allocateZeroed, type Memories } from "../allocate.js";
 import { type Errno, errnoOf, refusal } from "../errno.js";
 import { pageOf, paOf } from "../kernel.js";
+import { targetOf } from "../target.js";
 import { blocksOf } from "./blocks.js";
 import type { Received } from "./received.js";
 import {
@@ -58,7 +58,7 @@ export interface KhoState extends Kho {
  */
 export function newKho(options: KhoOptions): KhoState {
   const { kernel, abi, ram, pages, received } = options;
-  const target: Target = { kernel, abi, write: (pa, bytes) => ram.write(pa, bytes), leave: () => {} };
+  const target = targetOf(options);
   const from619 = isAtLeast(kernel, "6.19");
   const stateless = isAtLeast(kernel, "7.1");
 
@@ -333,6 +333,3 @@ export function newKho(options: KhoOptions): KhoState {
     }
   return kho;
 }
-
-/** True if an error is a refusal for want of memory. */
-export const isOutOfMemory = (error: unknown): boolean => errnoOf(error) === "ENOMEM";

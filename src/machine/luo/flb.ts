@@ -4,9 +4,9 @@ import type { PhysAddr } from "../../memory/index.js";
 import { KhoError } from "../../report/error.js";
 import { errnoOf, refusal } from "../errno.js";
 import type { Flb } from "../kernel.js";
+import { targetOf } from "../target.js";
 import { mustBeEnabled } from "./registry.js";
 import type { LuoState, RegisteredFlb, RegisteredHandler } from "./state.js";
-import { targetOf } from "./store.js";
 
 /** One reference for a file that is about to be preserved, on every FLB of its handler; all or none. */
 export function preserveFlbs(luo: LuoState, { flbs }: RegisteredHandler): void {

@@ -3,7 +3,7 @@ import { LUO_KHO_ENTRY_NAME } from "../../../formats/luo/luo.js";
 import { LUO_FLB_PGCNT, LUO_SESSION_PGCNT } from "../../../formats/luo/records.js";
 import { type PhysAddr, physAddr } from "../../memory/index.js";
 import type { KernelCore } from "../kernel.js";
-import { targetOf } from "./store.js";
+import { targetOf } from "../target.js";
 
 /** What a kernel hands over of live update from boot on. */
 export interface Roots {

@@ -10,11 +10,11 @@ import {
 } from "../../../formats/luo/encode.js";
 import { luoFileSer, luoSessionHeaderSer, luoSessionSer } from "../../../formats/luo/layout.js";
 import { LUO_FILE_PGCNT } from "../../../formats/luo/records.js";
-import type { Target } from "../../../formats/target.js";
 import { encode, offsetOf, pa, type Struct, sizeOf, type ValueOf } from "../../layout/index.js";
 import { type PhysAddr, physAddr } from "../../memory/index.js";
 import { type Errno, refusal } from "../errno.js";
 import { type KernelCore, pageOf } from "../kernel.js";
+import { targetOf } from "../target.js";
 
 type FileRecord = ValueOf<typeof luoFileSer>;
 type SessionRecord = ValueOf<typeof luoSessionSer>;
@@ -41,14 +41,6 @@ export interface SessionStore extends Store<SessionRecord> {
   /** Takes back the records of the first `written` sessions, as far as kernels do it. */
   clear(written: number): void;
 }
-
-/** The encoders' way into RAM; what they leave stays as it was. */
-export const targetOf = ({ abi, kernel, ram }: KernelCore): Target => ({
-  abi,
-  kernel,
-  write: (at, bytes) => ram.write(at, bytes),
-  leave: () => {},
-});
 
 /** True if lists are blocks, not areas. */
 const hasBlocks = ({ kernel }: KernelCore): boolean => isAtLeast(kernel, "7.2");

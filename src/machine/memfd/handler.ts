@@ -3,7 +3,6 @@ import { encodeFolios, encodeMemfd, folioListSize } from "../../../formats/memfd
 import { type FolioRuns, newFolioRuns, pagesOf } from "../../../formats/memfd/folios.js";
 import { MEMFD_LUO_ALL_SEALS, seals as sealBits } from "../../../formats/memfd/layout.js";
 import { decodeMemfd, type Memfd, memfdLayouts } from "../../../formats/memfd/memfd.js";
-import type { Target } from "../../../formats/target.js";
 import { decode, sizeOf } from "../../layout/index.js";
 import { type Pfn, type PhysAddr, physAddr } from "../../memory/index.js";
 import type { Code } from "../../report/codes.js";
@@ -14,6 +13,7 @@ import { type Errno, errnoOf, refusal } from "../errno.js";
 import { type File, type FileHandler, type KernelCore, openFile, type Preserved, pageOf } from "../kernel.js";
 import type { VmallocDescriptor } from "../kho/types.js";
 import { readingContext } from "../reading.js";
+import { targetOf } from "../target.js";
 import { DIRTY, UPTODATE } from "./folios.js";
 import {
   addSealsTo,
@@ -55,13 +55,6 @@ export function memfdHandler(version: MemfdVersion): FileHandler<PreservedMemfd>
     },
   };
 }
-
-const targetOf = ({ abi, kernel, ram }: KernelCore): Target => ({
-  abi,
-  kernel,
-  write: (pa, bytes) => ram.write(pa, bytes),
-  leave: () => {},
-});
 
 /** What takes one step of a preserve back. */
 type Undo = () => void;
