@@ -8,7 +8,7 @@ import { groupFindings, groupLines } from "./finding.js";
 import { type InputOptions, type Opened, withHandover } from "./input.js";
 import { noticeFindings } from "./notice.js";
 import type { Run } from "./run.js";
-import { type OutputOptions, openSink, outputPath } from "./sink.js";
+import { type OutputOptions, openSink, outputPath, zerosRoom } from "./sink.js";
 import { alignRows } from "./table.js";
 import { exactBytes, humanBytes, plural, safeName } from "./text.js";
 
@@ -16,9 +16,6 @@ export interface PackCommandOptions extends InputOptions, OutputOptions {
   readonly data?: boolean;
   readonly zeros: "omit" | "store";
 }
-
-/** Bytes that a packed file may have beyond what the capture stores: zeros, of which it can claim any amount. */
-const zerosRoom = 2 ** 32;
 
 /** `kho pack FILE`: the handover alone, as a small capture. */
 export async function packCommand(run: Run, file: string, options: PackCommandOptions): Promise<Exit> {

@@ -10,6 +10,9 @@ export interface OutputOptions {
   readonly force?: boolean;
 }
 
+/** Bytes that a file may have beyond what memory stores: zeros, of which a capture can claim any amount. */
+export const zerosRoom = 2 ** 32;
+
 /**
  * The file to write, or `-` for standard output; the name is never made up.
  * @throws KhoError `usage` if there is none, or `what` would go to a terminal

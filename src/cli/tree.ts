@@ -7,6 +7,8 @@ export interface Branch {
   readonly children?: readonly Branch[];
   /** How the cells of the children stand. */
   readonly aligns?: readonly Align[];
+  /** Lines that belong to it, indented below. */
+  readonly more?: readonly string[];
 }
 
 /** A line without columns. */
@@ -24,10 +26,12 @@ export function drawTree(
       siblings.map(({ cells }) => cells),
       columns,
     );
-    for (const [i, { children = [], aligns: inner = [] }] of siblings.entries()) {
+    for (const [i, { children = [], aligns: inner = [], more = [] }] of siblings.entries()) {
       const last = i === siblings.length - 1;
+      const below = prefix + (last ? glyphs.space : glyphs.line);
       lines.push(style.dim(prefix + (last ? glyphs.last : glyphs.branch)) + texts[i]);
-      draw(children, prefix + (last ? glyphs.space : glyphs.line), inner);
+      for (const line of more) lines.push(`${style.dim(below)}  ${line}`);
+      draw(children, below, inner);
     }
   };
   draw(branches, "", aligns);
