@@ -23,6 +23,7 @@ export type { LuoFile, LuoFlb, LuoSession } from "../formats/luo/luo.js";
 export type { ReserveMem } from "../formats/memblock/memblock.js";
 export type { FolioRuns } from "../formats/memfd/folios.js";
 export type { Memfd } from "../formats/memfd/memfd.js";
+export { type Undefined, undefinedBytes } from "../formats/undefined.js";
 export * from "./handover/index.js";
 export { type CoreOptions, type ElfCore, elfCore, elfCoreBytes } from "./image/elf-write.js";
 export type { DebugfsFiles, Image } from "./image/image.js";

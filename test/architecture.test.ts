@@ -37,7 +37,7 @@ const layers: readonly Layer[] = [
   },
   {
     name: "image on Node",
-    paths: ["node", "file", "debugfs", "decompress"].map((file) => `src/image/${file}.ts`),
+    paths: ["node", "file", "write", "debugfs", "decompress"].map((file) => `src/image/${file}.ts`),
     imports: [...formatsAndBelow, "image contract", "image"],
     packages: ["node:"],
   },
@@ -48,11 +48,23 @@ const layers: readonly Layer[] = [
     packages: ["fzstd"],
   },
   { name: "handover", paths: ["src/handover"], imports: formatsAndBelow, types: ["image contract"] },
+  {
+    name: "machine",
+    paths: ["src/machine"],
+    imports: [...formatsAndBelow, "handover"],
+    types: ["image contract"],
+  },
   { name: "generated", paths: ["src/gen"], imports: [], packages: ["@bufbuild/protobuf"] },
   {
     name: "interchange",
     paths: ["src/interchange.ts"],
     imports: [...formatsAndBelow, "handover", "generated"],
+    packages: ["@bufbuild/protobuf"],
+  },
+  {
+    name: "scenario",
+    paths: ["src/scenario"],
+    imports: [...formatsAndBelow, "image contract", "handover", "machine", "generated"],
     packages: ["@bufbuild/protobuf"],
   },
   {
@@ -68,7 +80,16 @@ const layers: readonly Layer[] = [
   {
     name: "command",
     paths: ["src/cli"],
-    imports: [...library, "image on Node", "interchange", "generated", "entries", "entries for Node"],
+    imports: [
+      ...library,
+      "image on Node",
+      "interchange",
+      "generated",
+      "machine",
+      "scenario",
+      "entries",
+      "entries for Node",
+    ],
     packages: ["node:", "commander"],
     data: ["package.json"],
   },

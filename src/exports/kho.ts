@@ -1,13 +1,16 @@
 /**
  * KHO itself: the hand-off record, the root tree, scratch areas, the memory map in its three forms, and the containers
- * that its users share (vmalloc areas, block lists). Every structure as a layout, every reader on its own.
+ * that its users share (vmalloc areas, block lists). Every structure as a layout, every reader and every writer on its
+ * own.
  *
  * A reader takes a {@link Context}: the memory, the page size and byte order, whose rules to judge by, and where to
- * report. {@link reporter} and {@link newClaims} make its parts.
+ * report. {@link reporter} and {@link newClaims} make its parts. A writer takes a {@link Target}: for which page size and
+ * release, and what to do with the bytes. It is given addresses and allocates nothing itself.
  * @module
  */
 export { type Claim, type Claims, type Keeping, newClaims } from "../../formats/claims.js";
 export { type Context, defaultLimits, type Limits, type Place, reporter } from "../../formats/context.js";
+export { type BitmapTracker, bitmapTracker } from "../../formats/kho/bitmap-tracker.js";
 export {
   type Block,
   type BlockConsequences,
@@ -55,12 +58,15 @@ export {
   SETUP_KEXEC_KHO,
   setupData,
 } from "../../formats/kho/layout.js";
+export type { LiveMemory } from "../../formats/kho/live-bits.js";
 export {
   bitmapSizeOf,
   type ChunkList,
   decodeBitmapMap,
   decodeChunks,
 } from "../../formats/kho/map-bitmaps.js";
+export { encodeBitmapMap, encodeChunks, planBitmapMap } from "../../formats/kho/map-bitmaps-encode.js";
+export type { MapEditor } from "../../formats/kho/map-editor.js";
 export {
   decodeRadixMap,
   type RadixShape,
@@ -69,6 +75,7 @@ export {
   radixPath,
   radixShape,
 } from "../../formats/kho/map-radix.js";
+export { encodeRadixMap, planRadixMap } from "../../formats/kho/map-radix-encode.js";
 export {
   decodeKexecMetadata,
   type KexecMetadata,
@@ -83,6 +90,7 @@ export {
   type PreservedMemory,
   preservedBytes,
 } from "../../formats/kho/preserved.js";
+export { radixEditor } from "../../formats/kho/radix-editor.js";
 export {
   decodeRoot,
   knownVersion,
@@ -93,15 +101,31 @@ export {
   rootVersions,
   type SubtreeRef,
 } from "../../formats/kho/root.js";
-export { endOf, type Lookup, lookupIn, orderIn, type Runs } from "../../formats/kho/runs.js";
+export {
+  addSubtreeTo,
+  emptyRoot,
+  encodeRoot,
+  removeSubtreeFrom,
+  setMapOf,
+} from "../../formats/kho/root-encode.js";
+export {
+  endOf,
+  type Lookup,
+  lookupIn,
+  newRuns,
+  orderIn,
+  type Runs,
+  type RunsBuilder,
+} from "../../formats/kho/runs.js";
 export { decodeScratch } from "../../formats/kho/scratch.js";
-export type {
-  BitmapSize,
-  BitmapSkeleton,
-  RadixSkeleton,
-  Skeleton,
-  SkeletonBitmap,
-  SkeletonChunk,
+export {
+  type BitmapSize,
+  type BitmapSkeleton,
+  type RadixSkeleton,
+  rootOf,
+  type Skeleton,
+  type SkeletonBitmap,
+  type SkeletonChunk,
 } from "../../formats/kho/skeleton.js";
 export {
   decodeKhoTest,

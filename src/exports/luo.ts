@@ -40,3 +40,4 @@ export {
 } from "../../formats/luo/records.js";
 export { decodeLuoRoot, type LuoRoot, looksLikeLuo, type Storage } from "../../formats/luo/root.js";
 export type { Target } from "../../formats/target.js";
+export type { Undefined } from "../../formats/undefined.js";

@@ -14,3 +14,4 @@ export {
   type ReserveMem,
 } from "../../formats/memblock/memblock.js";
 export type { Target } from "../../formats/target.js";
+export type { Undefined } from "../../formats/undefined.js";

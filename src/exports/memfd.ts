@@ -17,3 +17,4 @@ export {
 } from "../../formats/memfd/layout.js";
 export { decodeMemfd, type FolioRoom, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";
 export type { Target } from "../../formats/target.js";
+export type { Undefined } from "../../formats/undefined.js";

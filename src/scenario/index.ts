@@ -9,6 +9,7 @@
  * ```
  * @module
  */
+export type { Scenario } from "../gen/kho/v1/scenario_pb.js";
 export { parseScenario } from "./parse.js";
 export type { HopReport, ScenarioReport, StepReport } from "./report.js";
 export { type RunOptions, runScenario } from "./run.js";

@@ -11,7 +11,7 @@ import { type Box, begin, type Step, verify } from "./model/step.js";
 import { driverSteps, finalizeBoth, freeItem } from "./model/steps-driver.js";
 import { exitBoth, fileSteps } from "./model/steps-files.js";
 import { jump, kexecSteps } from "./model/steps-kexec.js";
-import { luoSteps } from "./model/steps-luo.js";
+import { bulkSteps, luoSteps } from "./model/steps-luo.js";
 import { newWorld, type World } from "./model/world.js";
 
 const factor = Number(process.env["KHO_MODEL_RUNS"] ?? 1);
@@ -42,10 +42,19 @@ function wrapUp(box: Box, world: World): void {
   checkOwners(box.m, world);
 }
 
-/** Commands, with those first of which there are to be many. */
+/** Commands, as often as there are to be many of them. */
 const commandsOf = (release: Release): Iterable<Step> & fc.Arbitrary<Iterable<Step>> => {
   const steps = since(release, "6.19.10")
-    ? [...luoSteps, ...luoSteps, ...fileSteps, ...fileSteps, ...kexecSteps, ...kexecSteps, ...driverSteps]
+    ? [
+        ...luoSteps,
+        ...luoSteps,
+        ...bulkSteps,
+        ...fileSteps,
+        ...fileSteps,
+        ...kexecSteps,
+        ...kexecSteps,
+        ...driverSteps,
+      ]
     : [...driverSteps, ...driverSteps, ...kexecSteps, ...fileSteps];
   return fc.commands(steps, { maxCommands: 80, size: "max" }) as never;
 };

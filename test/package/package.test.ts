@@ -58,13 +58,14 @@ describe("package.json", () => {
   });
 
   test("exports what the build makes, and all of it", () => {
-    const made = new Set(["./package.json", "./dist/handover.proto"]);
+    const made = new Set(["./package.json", "./dist/handover.proto", "./dist/scenario.proto"]);
     for (const name of Object.keys(entries)) made.add(`./dist/${name}.js`).add(`./dist/${name}.d.ts`);
     const targets = targetsOf(manifest.exports);
     expect(targets.filter((target) => !made.has(target))).toEqual([]);
     const offered = new Set([...targets, `./${manifest.bin.kho}`]);
     expect(Object.keys(entries).filter((name) => !offered.has(`./dist/${name}.js`))).toEqual([]);
-    expect(existsSync(join(root, manifest.tsup.publicDir, "handover.proto"))).toBe(true);
+    for (const schema of ["handover.proto", "scenario.proto"])
+      expect(existsSync(join(root, manifest.tsup.publicDir, schema)), schema).toBe(true);
   });
 
   test("brings the command", () => {
@@ -96,15 +97,15 @@ describe("the built modules", () => {
     expect(reachedFrom("browser").packages).toEqual([]);
   });
 
-  test.each(["layout", "memory", "kernels", "fdt", "kho", "memblock", "luo", "memfd"])(
+  test.each(["layout", "memory", "kernels", "fdt", "kho", "memblock", "luo", "memfd", "machine"])(
     '"kho/%s" loads nothing beyond itself',
     (name) => {
       expect(reachedFrom(name).packages).toEqual([]);
     },
   );
 
-  test('"kho/interchange" loads protobuf alone', () => {
-    const packages = reachedFrom("interchange").packages.map((name) =>
+  test.each(["interchange", "scenario"])('"kho/%s" loads protobuf alone', (entry) => {
+    const packages = reachedFrom(entry).packages.map((name) =>
       name.replace(/(?<=^@bufbuild\/protobuf)\/.*/, ""),
     );
     expect([...new Set(packages)]).toEqual(["@bufbuild/protobuf"]);

@@ -34,10 +34,12 @@ function checkOpen(open: ModelOpen, file: File, where: string, { memfds }: World
   if (open.kind === "device") expect(type, where).toBe("/dev/liveupdate");
   else if (open.kind === "session") expect(bytesText(type), where).toBe(`[luo_session] ${open.session.name}`);
   else if (isMemfdFile(file)) {
-    const { size, seals } = file.inode;
-    expect({ size, seals, pos: file.pos }, where).toEqual({
+    const { size, seals, frozenMapping, pins } = file.inode;
+    expect({ size, seals, frozen: frozenMapping, pinned: pins > 0, pos: file.pos }, where).toEqual({
       size: open.inode.size,
       seals: open.inode.seals,
+      frozen: open.inode.frozen,
+      pinned: open.inode.pinned,
       pos: open.pos,
     });
     memfds.set(open.inode, file.inode);

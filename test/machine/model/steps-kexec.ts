@@ -14,12 +14,13 @@ const nat = fc.nat({ max: 1000 });
 /** A freeze fails, and everything goes on. */
 const refused = step(
   "reboot with a freeze that fails",
-  fc.record({ session: nat, file: nat, byHandler: fc.boolean() }),
+  fc.record({ session: nat, file: nat, last: fc.boolean(), byHandler: fc.boolean() }),
   (m) => m.outgoing.some(({ files }) => files.length > 0),
-  ({ m }, world, { session: n, file: k, byHandler }) => {
+  ({ m }, world, { session: n, file: k, last, byHandler }) => {
     const filled = [...m.outgoing.entries()].filter(([, { files }]) => files.length > 0);
-    let [s, session] = filled[n % filled.length]!;
-    let f = k % session.files.length;
+    let [s, session] = last ? filled.at(-1)! : filled[n % filled.length]!;
+    // Who comes last has most that is unfrozen again.
+    let f = last ? session.files.length - 1 : k % session.files.length;
     const { inode } = session.files[f]!.file!;
     const own = byHandler && inode.type === "toy";
     if (own) {

@@ -31,7 +31,7 @@ import {
   type Wrong,
 } from "./luo.js";
 import { since } from "./releases.js";
-import { hasLuo, type Model, nextId, traits } from "./state.js";
+import { hasLuo, type Model, nextId, type Trait } from "./state.js";
 import { both, descriptors, fault, pick, rarely, type Step, step, type Where } from "./step.js";
 import { addToy, closeBoth, filledMemfd } from "./steps-files.js";
 import { type AllocationFault, resultOf, type World } from "./world.js";
@@ -429,6 +429,7 @@ const flbRequest = step(
 const agent = step(
   "agent",
   fc.record({
+    openFault,
     taken: rarely,
     files: fc.array(
       fc.record({
@@ -436,7 +437,7 @@ const agent = step(
         fault,
         n: fc.integer({ min: 0, max: 6 }),
         toy: fc.boolean(),
-        trait: fc.constantFrom(...traits),
+        trait: fc.constantFrom<Trait[]>("plain", "plain", "stubborn", "stubborn", "broken"),
         old: fc.boolean(),
       }),
       {
@@ -447,8 +448,8 @@ const agent = step(
     token,
   }),
   (m) => hasLuo(m) && m.opened !== "failed",
-  ({ m }, world, { taken, files, token: first }) => {
-    if (devices(m).length === 0 && openBoth(m, world, 0) !== "ok") return;
+  ({ m }, world, { openFault: opening, taken, files, token: first }) => {
+    if (devices(m).length === 0 && openBoth(m, world, 0, opening) !== "ok") return;
     const device = devices(m)[0]!;
     const { p } = device;
     const at = lowestFree(m.processes[p]!);
@@ -460,7 +461,7 @@ const agent = step(
       const there = descriptors(m, "file").filter((other) => other.p === p);
       const fd =
         old && there.length > 0
-          ? pick(there, n).fd
+          ? there.at(-1 - (n % there.length))!.fd
           : toy
             ? addToy(m, world, p, { type: n % 3 === 0 ? "lone" : "toy", trait, order: n % 2, value: n })
             : filledMemfd(m, world, p, n);
@@ -470,20 +471,39 @@ const agent = step(
   },
 );
 
+/** Requests every FLB, and gives it back. */
+function askForFlbs(m: Model, world: World, refuse: boolean): void {
+  const { luo } = world.machine;
+  for (const [i, flb] of m.flbs.entries())
+    for (const refused of refuse ? [true, false] : [false]) {
+      const held = flb.heldIn;
+      if (refused) world.script.flbRetrieve = flb.name;
+      both(
+        m,
+        world,
+        () => expect(luo.incomingFlb(world.flbs[i]!)).toBe(`${flb.name} in`),
+        () => requestIncoming(m, flb, refused ? { flbRetrieve: flb.name } : {}),
+      );
+      delete world.script.flbRetrieve;
+      if (flb.heldIn === held) continue;
+      luo.putIncomingFlb(world.flbs[i]!);
+      putIncoming(m, flb);
+    }
+}
+
 /** Takes every session and every file that can be had. */
 const restoreAll = step(
   "restore all",
-  fc.record({ finish: fc.boolean(), flbs: fc.boolean(), every: fc.constantFrom(1, 1, 2), fault: openFault }),
+  fc.record({
+    finish: fc.boolean(),
+    flbs: fc.constantFrom("none", "all", "refused first"),
+    every: fc.constantFrom(1, 1, 2, 5),
+    ends: fc.boolean(),
+    fault: openFault,
+  }),
   (m) => hasLuo(m) && m.opened !== "failed",
-  ({ m }, world, { finish: finishes, flbs, every, fault: first }) => {
-    if (flbs)
-      for (const [i, flb] of m.flbs.entries())
-        both(
-          m,
-          world,
-          () => world.machine.luo.incomingFlb(world.flbs[i]!),
-          () => requestIncoming(m, flb, {}),
-        );
+  ({ m }, world, { finish: finishes, flbs, every, ends, fault: first }) => {
+    if (flbs !== "none") askForFlbs(m, world, flbs === "refused first");
     if (devices(m).length === 0 && openBoth(m, world, 0, first) !== "ok") return;
     const device = devices(m)[0]!;
     const process = m.processes[device.p]!;
@@ -516,24 +536,25 @@ const restoreAll = step(
           () => finishCall(world.processes[device.p]!, fd, 0),
           () => finish(m, session, 0, {}),
         );
+      if (ends) closeBoth(m, world, device.p, fd);
     }
+    if (flbs !== "none") askForFlbs(m, world, false);
   },
 );
 
 export const luoSteps: readonly fc.Arbitrary<Step>[] = [
   open,
   open,
+  open,
   create,
   create,
   create,
-  createMany,
   retrieve,
   retrieve,
   preserveOne,
   preserveOne,
   preserveOne,
   preserveOne,
-  preserveMany,
   retrieveOne,
   retrieveOne,
   retrieveOne,
@@ -553,3 +574,6 @@ export const luoSteps: readonly fc.Arbitrary<Step>[] = [
   restoreAll,
   restoreAll,
 ];
+
+/** These are slow. */
+export const bulkSteps: readonly fc.Arbitrary<Step>[] = [createMany, preserveMany];
