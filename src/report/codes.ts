@@ -7,7 +7,8 @@ export const codes = {
   usage: "an argument is missing, malformed or contradicts another",
   "unknown-release": "no formats are known for the kernel release named",
   "unknown-layout": "no layout of that name exists for that release",
-  "scenario-malformed": "a scenario is no JSON of the form that kho.v1.Scenario has, or asks for what cannot be",
+  "scenario-malformed":
+    "a scenario is no JSON of the form that kho.v1.Scenario has, or asks for what cannot be",
   "not-found": "the session, file, subtree or structure asked for is not in this handover",
 
   "bytes-short": "the bytes end before the structure that was asked for",
@@ -109,8 +110,10 @@ export const codes = {
   "iommu-table-shared": "two entries of IOMMU tables lead to the same table",
   "iommu-reserved-bits": "an entry of an IOMMU table has bits set that are reserved or that Linux never sets",
   "iommu-bad-entry": "a register or entry of an IOMMU has a form that hardware refuses",
-  "iommu-mode-guessed": "nothing says which form the tables of devices have; one was chosen by what they hold",
-  "iommu-bad-record": "a persisted record of an IOMMU, a domain or a device contradicts itself or another one",
+  "iommu-mode-guessed":
+    "nothing says which form the tables of devices have; one was chosen by what they hold",
+  "iommu-bad-record":
+    "a persisted record of an IOMMU, a domain or a device contradicts itself or another one",
 
   // Cross-checks over the whole graph.
   "page-not-preserved": "a structure lies in memory that is not preserved",

@@ -14,7 +14,7 @@ import { jump, kexecSteps } from "./model/steps-kexec.js";
 import { bulkSteps, luoSteps } from "./model/steps-luo.js";
 import { newWorld, type World } from "./model/world.js";
 
-const factor = Number(process.env["KHO_MODEL_RUNS"] ?? 1);
+const factor = Number(process.env.KHO_MODEL_RUNS ?? 1);
 
 /** Everybody goes, and everything that is left is what a kernel needs or what nobody took. */
 function wrapUp(box: Box, world: World): void {
@@ -45,18 +45,9 @@ function wrapUp(box: Box, world: World): void {
 /** Commands, as often as there are to be many of them. */
 const commandsOf = (release: Release): Iterable<Step> & fc.Arbitrary<Iterable<Step>> => {
   const steps = since(release, "6.19.10")
-    ? [
-        ...luoSteps,
-        ...luoSteps,
-        ...bulkSteps,
-        ...fileSteps,
-        ...fileSteps,
-        ...kexecSteps,
-        ...kexecSteps,
-        ...driverSteps,
-      ]
+    ? [...luoSteps, ...luoSteps, ...bulkSteps, ...fileSteps, ...fileSteps, ...kexecSteps, ...driverSteps]
     : [...driverSteps, ...driverSteps, ...kexecSteps, ...fileSteps];
-  return fc.commands(steps, { maxCommands: 80, size: "max" }) as never;
+  return fc.commands(steps, { maxCommands: 150, size: "max" }) as never;
 };
 
 it.each(releases)("Linux %s does as the model says", (release) => {
@@ -69,6 +60,6 @@ it.each(releases)("Linux %s does as the model says", (release) => {
       fc.modelRun(() => ({ model: box, real: world }), commands as Iterable<Step>);
       wrapUp(box, world);
     }),
-    { numRuns: (since(release, "6.19.10") ? 35 : 15) * factor },
+    { numRuns: (since(release, "6.19.10") ? 40 : 15) * factor },
   );
 });

@@ -571,8 +571,11 @@ export const luoSteps: readonly fc.Arbitrary<Step>[] = [
   agent,
   agent,
   agent,
+  agent,
   restoreAll,
   restoreAll,
+  restoreAll,
+  closeSession,
 ];
 
 /** These are slow. */
