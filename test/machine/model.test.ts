@@ -8,10 +8,11 @@ import { checkOwners, checkPartition } from "./model/check-pages.js";
 import { type Release, releases, since } from "./model/releases.js";
 import { newModel, restartIds } from "./model/state.js";
 import { type Box, begin, type Step, verify } from "./model/step.js";
+import { agentSteps, bulkSteps } from "./model/steps-agents.js";
 import { driverSteps, finalizeBoth, freeItem } from "./model/steps-driver.js";
 import { exitBoth, fileSteps } from "./model/steps-files.js";
 import { jump, kexecSteps } from "./model/steps-kexec.js";
-import { bulkSteps, luoSteps } from "./model/steps-luo.js";
+import { luoSteps } from "./model/steps-luo.js";
 import { newWorld, type World } from "./model/world.js";
 
 const factor = Number(process.env.KHO_MODEL_RUNS ?? 1);
@@ -43,23 +44,35 @@ function wrapUp(box: Box, world: World): void {
 }
 
 /** Commands, as often as there are to be many of them. */
-const commandsOf = (release: Release): Iterable<Step> & fc.Arbitrary<Iterable<Step>> => {
+const commandsOf = (release: Release): fc.Arbitrary<Iterable<Step>> => {
   const steps = since(release, "6.19.10")
-    ? [...luoSteps, ...luoSteps, ...bulkSteps, ...fileSteps, ...fileSteps, ...kexecSteps, ...driverSteps]
+    ? [
+        ...luoSteps,
+        ...luoSteps,
+        ...agentSteps,
+        ...agentSteps,
+        ...bulkSteps,
+        ...fileSteps,
+        ...fileSteps,
+        ...kexecSteps,
+        ...driverSteps,
+      ]
     : [...driverSteps, ...driverSteps, ...kexecSteps, ...fileSteps];
-  return fc.commands(steps, { maxCommands: 150, size: "max" }) as never;
+  return fc.commands(steps, { maxCommands: 150, size: "max" });
 };
 
-it.each(releases)("Linux %s does as the model says", (release) => {
+const timeout = 60_000 * Math.max(factor, 1);
+
+it.each(releases)("Linux %s does as the model says", { timeout }, (release) => {
   const pageSize = fc.constantFrom(4096, 4096, 4096, 4096, 16384, 65536);
   fc.assert(
     fc.property(pageSize, commandsOf(release), (page, commands) => {
       restartIds();
       const box: Box = { m: newModel(release, page) };
       const world = newWorld(release, page);
-      fc.modelRun(() => ({ model: box, real: world }), commands as Iterable<Step>);
+      fc.modelRun(() => ({ model: box, real: world }), commands);
       wrapUp(box, world);
     }),
-    { numRuns: (since(release, "6.19.10") ? 40 : 15) * factor },
+    { numRuns: (since(release, "6.19.10") ? 25 : 10) * factor },
   );
 });

@@ -1,7 +1,7 @@
 /** What each call of live update does to the model: spec/luo-machine sections 2 to 6 and 9, in their order of steps. */
+import { dropIncoming, dropOutgoing, flbsOf } from "./flbs.js";
 import { since } from "./releases.js";
 import {
-  type Held,
   type Model,
   type ModelFile,
   type ModelFlb,
@@ -132,80 +132,6 @@ export function retrieveSession(model: Model, process: ModelProcess, field: stri
   }
   install(process, { kind: "session", session, refs: 0 });
   return "ok";
-}
-
-// FLBs
-
-/** FLBs of the files of a type, in the order they were registered with its handler. */
-export const flbsOf = ({ flbs }: Model, compatible: string): ModelFlb[] => {
-  const names = compatible.startsWith("memfd")
-    ? ["f1"]
-    : compatible === "toy-v1"
-      ? ["f1", "f2"]
-      : ["f2", "f1"];
-  return names.flatMap((name) => flbs.filter((flb) => flb.name === name));
-};
-
-function dropOutgoing(model: Model, flb: ModelFlb): void {
-  if (--flb.count === 0) model.events.push(`${flb.name} unpreserve`);
-}
-
-function dropIncoming(model: Model, flb: ModelFlb): void {
-  const { incoming } = flb;
-  if (--incoming.count !== 0) return;
-  if (!incoming.retrieved && retrieveFlb(model, flb, {}) !== "ok") {
-    incoming.count = 0;
-    return;
-  }
-  incoming.count = 0;
-  model.events.push(`${flb.name} finish`);
-  incoming.finished = true;
-}
-
-function retrieveFlb(model: Model, { name, incoming }: ModelFlb, wrong: Wrong): Result {
-  if (incoming.finished) return "ENODATA";
-  if (incoming.retrieved) return "ok";
-  if (!model.flbsReceived) return "ENODATA";
-  if (incoming.errno) return incoming.errno;
-  const count = model.flbsReceived.get(name);
-  if (count === undefined) return "ENOENT";
-  incoming.count = count;
-  if (wrong.flbRetrieve === name) {
-    model.events.push(`${name} cannot retrieve`);
-    if (since(model.release, "7.2.13")) incoming.errno = "EIO";
-    return "EIO";
-  }
-  model.events.push(`${name} retrieve`);
-  model.received.delete(`flb ${name}`);
-  incoming.retrieved = true;
-  return "ok";
-}
-
-export function requestIncoming(model: Model, flb: ModelFlb, wrong: Wrong): Result {
-  const result = retrieveFlb(model, flb, wrong);
-  if (result === "ok" && since(model.release, "7.1.13")) {
-    flb.incoming.count++;
-    flb.heldIn++;
-  }
-  return result;
-}
-
-export function putIncoming(model: Model, flb: ModelFlb): void {
-  flb.heldIn--;
-  dropIncoming(model, flb);
-}
-
-export function requestOutgoing(model: Model, flb: ModelFlb): Result {
-  if (!since(model.release, "7.2.13")) return "ok";
-  if (flb.count === 0) return "ENOENT";
-  flb.count++;
-  flb.heldOut++;
-  return "ok";
-}
-
-export function putOutgoing(model: Model, flb: ModelFlb): void {
-  flb.heldOut--;
-  dropOutgoing(model, flb);
 }
 
 // Outgoing files
@@ -403,63 +329,4 @@ function closeSession(model: Model, session: ModelSession): void {
     return;
   }
   if (finishFiles(model, session) === "ok") model.incoming.splice(model.incoming.indexOf(session), 1);
-}
-
-// Reboot
-
-/** Where a freeze fails: the file's place, and whether its handler is asked at all. */
-export interface FreezeFault {
-  readonly session: number;
-  readonly file: number;
-  readonly byHandler: boolean;
-}
-
-/** Freezes everything, up to a file that fails; what was frozen is unfrozen then. */
-export function freezeAll(model: Model, fault?: FreezeFault): boolean {
-  for (const [s, { files }] of model.outgoing.entries())
-    for (const [f, held] of files.entries()) {
-      const { type, id, value } = held.file!.inode;
-      const fails = fault?.session === s && fault.file === f;
-      if (type === "toy" && fails && fault.byHandler) model.events.push(`cannot freeze ${id}`);
-      if (fails) {
-        unfreeze(model, files.slice(0, f));
-        for (const session of model.outgoing.slice(0, s).reverse()) unfreeze(model, session.files);
-        return false;
-      }
-      if (type !== "toy") continue;
-      model.events.push(`freeze ${id}`);
-      held.value = value;
-    }
-  return true;
-}
-
-function unfreeze(model: Model, files: readonly Held[]): void {
-  for (const { file } of files)
-    if (file!.inode.type === "toy") model.events.push(`unfreeze ${file!.inode.id}`);
-}
-
-/** What the next kernel finds of the sessions. */
-export function handedOver({ outgoing }: Model): ModelSession[] {
-  return outgoing.map(({ name, files }, s) => ({
-    kind: "incoming",
-    name,
-    retrieved: false,
-    label: `files ${s}`,
-    files: files.map(({ token, compatible, file, seals, value }, f): Held => {
-      const { type, id, trait, order, size, pages } = file!.inode;
-      const saved: Saved = {
-        type,
-        id,
-        trait,
-        order,
-        value,
-        size,
-        pages: new Map([...pages].map(([page, bytes]) => [page, bytes.slice()])),
-        seals,
-        pos: type === "memfd" ? file!.pos : 0n,
-        folioPages: 0,
-      };
-      return { token, compatible, label: `file ${s}.${f}`, saved, status: "untried", seals, value };
-    }),
-  }));
 }

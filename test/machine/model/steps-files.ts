@@ -101,12 +101,8 @@ export function filledMemfd(m: Model, world: World, p: number, n: number): numbe
   const fd = lowestFree(m.processes[p]!)!;
   const inode = newInode({ type: "memfd", size: BigInt(bytesOf(n, m.pageSize)) });
   const pos = BigInt(n * 1000);
-  const [file] = [
-    world.machine.memfd(
-      { size: inode.size, allowSealing: true, name: `m${inode.id}`, folioOrder: n % 3 },
-      world.processes[p]!,
-    ),
-  ];
+  const options = { size: inode.size, allowSealing: true, name: `m${inode.id}`, folioOrder: n % 3 };
+  const file = world.machine.memfd(options, world.processes[p]!);
   file.pos = pos;
   install(m.processes[p]!, openInode(inode, pos));
   for (const at of [0, 2 * m.pageSize + 7]) {

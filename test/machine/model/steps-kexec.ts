@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { physAddr } from "../../../src/memory/index.js";
 import { checkDeparture, hasEmptyBlock } from "./check-bytes.js";
-import { freezeAll, handedOver } from "./luo.js";
+import { freezeAll, handedOver } from "./reboot.js";
 import { fateOf, misread, type Release, releases, since } from "./releases.js";
 import { hasLuo, type Inherited, type Model, newModel } from "./state.js";
 import { type Box, fault, rarely, type Step, step } from "./step.js";
