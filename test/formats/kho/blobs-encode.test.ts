@@ -7,6 +7,7 @@ import { physAddr } from "../../../src/memory/index.js";
 import { dump } from "../../handover/synthetic/ram.js";
 import { node, sequentialTree, text, u32 } from "../../handover/synthetic/trees.js";
 import { failure } from "../../layout/support.js";
+import { memblockTree } from "../fdt/examples.js";
 import { targetOf } from "../target.js";
 import { abiOf } from "./support.js";
 
@@ -28,23 +29,7 @@ describe("memblock", () => {
     const target = targetOf();
     const region = { name: "trace", start: physAddr(0x12000000), size: 0x200000n };
     expect(encodeReserveMem(target, physAddr(0x1000), [region])).toBe(210);
-    expect(target.at(0x1000, 210)).toEqual(
-      dump(`
-0000  d0 0d fe ed 00 00 00 d2 00 00 00 40 00 00 00 bc
-0010  00 00 00 30 00 00 00 11 00 00 00 10 00 00 00 00
-0020  00 00 00 16 00 00 00 7c 00 00 00 00 00 00 00 00
-0030  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
-0040  00 00 00 01 00 00 00 00 00 00 00 03 00 00 00 0c
-0050  00 00 00 0b 6d 65 6d 62 6c 6f 63 6b 2d 76 31 00
-0060  00 00 00 01 74 72 61 63 65 00 00 00 00 00 00 03
-0070  00 00 00 0f 00 00 00 0b 72 65 73 65 72 76 65 2d
-0080  6d 65 6d 2d 76 31 00 00 00 00 00 03 00 00 00 08
-0090  00 00 00 05 00 00 00 12 00 00 00 00 00 00 00 03
-00a0  00 00 00 08 00 00 00 00 00 00 20 00 00 00 00 00
-00b0  00 00 00 02 00 00 00 02 00 00 00 09 73 69 7a 65
-00c0  00 73 74 61 72 74 00 63 6f 6d 70 61 74 69 62 6c
-00d0  65 00`),
-    );
+    expect(target.at(0x1000, 210)).toEqual(memblockTree);
     expect(target.left).toEqual(["fdt-slack 0x10d2 3886"]);
   });
   it("more regions than a page holds", () => {

@@ -14,6 +14,7 @@ import { physAddr } from "../../../src/memory/index.js";
 import { dump } from "../../handover/synthetic/ram.js";
 import { node, sequentialTree, text, u64 } from "../../handover/synthetic/trees.js";
 import { failure } from "../../layout/support.js";
+import { luoV1Tree } from "../fdt/examples.js";
 import { abiOf } from "../kho/support.js";
 import { pas, targetOf } from "../target.js";
 
@@ -43,29 +44,7 @@ describe("the root", () => {
     const target = targetOf("7.1");
     const root = { compatible: "luo-v1", ...numbers, flbs: physAddr(0x103e61000) };
     expect(encodeLuoRoot(target, at, "fdt", root)).toBe(311);
-    expect(target.at(0x103e44000, 311)).toEqual(
-      dump(`
-0000  d0 0d fe ed 00 00 01 37 00 00 00 40 00 00 00 f8
-0010  00 00 00 30 00 00 00 11 00 00 00 10 00 00 00 00
-0020  00 00 00 3f 00 00 00 b8 00 00 00 00 00 00 00 00
-0030  00 00 00 00 00 00 00 00 00 00 00 00 00 00 00 00
-0040  00 00 00 01 00 00 00 00 00 00 00 03 00 00 00 07
-0050  00 00 00 34 6c 75 6f 2d 76 31 00 00 00 00 00 03
-0060  00 00 00 08 00 00 00 22 01 00 00 00 00 00 00 00
-0070  00 00 00 01 6c 75 6f 2d 73 65 73 73 69 6f 6e 00
-0080  00 00 00 03 00 00 00 0f 00 00 00 34 6c 75 6f 2d
-0090  73 65 73 73 69 6f 6e 2d 76 32 00 00 00 00 00 03
-00a0  00 00 00 08 00 00 00 0f 00 00 e5 03 01 00 00 00
-00b0  00 00 00 02 00 00 00 01 6c 75 6f 2d 66 6c 62 00
-00c0  00 00 00 03 00 00 00 0b 00 00 00 34 6c 75 6f 2d
-00d0  66 6c 62 2d 76 31 00 00 00 00 00 03 00 00 00 08
-00e0  00 00 00 00 00 10 e6 03 01 00 00 00 00 00 00 02
-00f0  00 00 00 02 00 00 00 09 6c 75 6f 2d 66 6c 62 2d
-0100  68 65 61 64 65 72 00 6c 75 6f 2d 73 65 73 73 69
-0110  6f 6e 2d 68 65 61 64 65 72 00 6c 69 76 65 75 70
-0120  64 61 74 65 2d 6e 75 6d 62 65 72 00 63 6f 6d 70
-0130  61 74 69 62 6c 65 00`),
-    );
+    expect(target.at(0x103e44000, 311)).toEqual(luoV1Tree);
     expect(target.left).toEqual(["fdt-slack 0x103e44137 3785"]);
   });
 
