@@ -106,15 +106,6 @@ export const codes = {
 
   "systemd-mapping": "the session of systemd does not hold a mapping that can be read",
 
-  // IOMMU tables.
-  "iommu-table-shared": "two entries of IOMMU tables lead to the same table",
-  "iommu-reserved-bits": "an entry of an IOMMU table has bits set that are reserved or that Linux never sets",
-  "iommu-bad-entry": "a register or entry of an IOMMU has a form that hardware refuses",
-  "iommu-mode-guessed":
-    "nothing says which form the tables of devices have; one was chosen by what they hold",
-  "iommu-bad-record":
-    "a persisted record of an IOMMU, a domain or a device contradicts itself or another one",
-
   // Cross-checks over the whole graph.
   "page-not-preserved": "a structure lies in memory that is not preserved",
   "order-mismatch": "a structure's pages are preserved with another order than its reader frees",
