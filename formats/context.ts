@@ -19,6 +19,10 @@ export interface Limits {
   readonly maxFolios: number;
   /** Places that structures take up: pages, and blocks of vmalloc areas. Default 4,194,304: 16 GiB of 4K pages. */
   readonly maxClaims: number;
+  /** Tables of one IOMMU page table. Default 4,194,304: 8 TiB of 4K pages. */
+  readonly maxTables: number;
+  /** How often tables of one IOMMU page table may be reached again. Default 4,096; kernels never do that. */
+  readonly maxSharedTables: number;
   /** Findings that are kept; the rest is counted only. Default 10,000. */
   readonly maxFindings: number;
 }
@@ -29,6 +33,8 @@ export const defaultLimits: Limits = {
   maxRecords: 700_000,
   maxFolios: 2 ** 29,
   maxClaims: 1 << 22,
+  maxTables: 1 << 22,
+  maxSharedTables: 4096,
   maxFindings: 10_000,
 };
 
@@ -98,7 +104,7 @@ export function reporter(findings: Finding[], strict: boolean, maxFindings: numb
 
 /** Reads memory; where it is absent reports that, with what the kernel would do, and returns undefined. */
 export function readMemory(
-  ctx: Context,
+  ctx: Pick<Context, "memory" | "report">,
   pa: PhysAddr,
   length: number,
   path: string,

@@ -41,4 +41,4 @@ export {
 } from "./types.js";
 export { type Rows, rows, view } from "./view.js";
 export { type Leaf, walk } from "./walk.js";
-export { littleWords } from "./words.js";
+export { hostIsLittle, littleWords } from "./words.js";

@@ -9,7 +9,7 @@ export {
   pfnOf,
   physAddr,
 } from "./address.js";
-export { type Memory, type MemoryRange, storedBytes } from "./memory.js";
+export { type Memory, type MemoryRange, maxRead, storedBytes } from "./memory.js";
 export { firstNot } from "./search.js";
 export { type Overlap, type Segment, segmentedMemory } from "./segments.js";
 export { type ByteSource, bytesSource } from "./source.js";

@@ -104,7 +104,29 @@ export const codes = {
   "folio-not-preserved": "a folio's page is not the start of a preserved block",
   "folio-shared": "a page serves two files or two places in one file",
 
+  // Translation structures of IOMMUs.
+  "iommu-root-malformed": "the root register does not name a table that can be read",
+  "iommu-mode-guessed": "the root does not say how it is to be read, and what it leads to decided",
+  "iommu-bad-context": "a device's entry says what hardware does not take",
+  "iommu-bad-entry": "an entry of a page table is nothing that its format has there",
+  "iommu-reserved-bits": "bits are set that have to be zero",
+  "iommu-replicas-differ": "the entries that make up one large page differ",
+  "iommu-table-cycle": "a page table leads back to itself",
+  "iommu-table-shared": "a page table is reached more than once",
+  "iommu-table-writable": "a device can write to the tables that say what it can write to",
+  "iommu-mapped-lost": "a device can reach memory that is not preserved",
+  "iommu-mapped-scratch": "a device can reach scratch, which the next kernel overwrites",
+
   "systemd-mapping": "the session of systemd does not hold a mapping that can be read",
+
+  // IOMMU state of proposed series.
+  "unknown-series": "no proposed series of that name is known",
+  "iommu-state-version": "the root of the IOMMU state is of a version that the series does not take",
+  "iommu-state-cycle": "pages of IOMMU records refer to each other in a circle",
+  "iommu-state-count": "a number of IOMMU records does not agree with the pages that hold them",
+  "iommu-state-duplicate": "two IOMMU records are found by the same numbers",
+  "iommu-state-link": "a record refers to none, or to one that was deleted",
+  "iommu-state-value": "a member of an IOMMU record has a value that no kernel hands over",
 
   // Cross-checks over the whole graph.
   "page-not-preserved": "a structure lies in memory that is not preserved",

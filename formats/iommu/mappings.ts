@@ -1,0 +1,128 @@
+import type { PhysAddr } from "../../src/memory/index.js";
+import { addressOfFrame, frameLg2 } from "./entry.js";
+import { type Access, IOMMU_READ, IOMMU_WRITE } from "./prot.js";
+
+/**
+ * What a device can reach, as columns, in the order of a walk: ascending by `iova`, neighbours merged that lie next to each
+ * other on both sides and allow the same. Addresses and lengths are in frames of 4 KiB, below 2^52 and exact.
+ */
+export interface MappingRuns {
+  readonly length: number;
+  /** First frame as the device sees it. */
+  readonly iova: Float64Array;
+  /** First frame of memory. */
+  readonly pa: Float64Array;
+  readonly frames: Float64Array;
+  readonly access: Uint8Array;
+  /** Which page sizes are in the run: bit n for 2^(12+n) bytes, from 2^44 on in `largeSizes`. */
+  readonly sizes: Uint32Array;
+  readonly largeSizes: Uint8Array;
+}
+
+/** Collects runs. */
+export interface MappingBuilder {
+  readonly length: number;
+  /** Adds pages of `2 ** lg2` bytes that follow each other; what continues the last run is merged into it. */
+  push(iova: number, pa: number, frames: number, access: Access, lg2: number): void;
+  finish(): MappingRuns;
+}
+
+export function newMappings(): MappingBuilder {
+  let length = 0;
+  let iova = new Float64Array(1024);
+  let pa = new Float64Array(1024);
+  let frames = new Float64Array(1024);
+  let access = new Uint8Array(1024);
+  let sizes = new Uint32Array(1024);
+  let largeSizes = new Uint8Array(1024);
+  const grow = (): void => {
+    iova = grown(iova);
+    pa = grown(pa);
+    frames = grown(frames);
+    access = grown(access);
+    sizes = grown(sizes);
+    largeSizes = grown(largeSizes);
+  };
+  const note = (i: number, lg2: number): void => {
+    const bit = lg2 - frameLg2;
+    if (bit < 32) sizes[i]! |= 1 << bit;
+    else largeSizes[i]! |= 1 << (bit - 32);
+  };
+  return {
+    get length() {
+      return length;
+    },
+    push(i, p, count, rights, lg2) {
+      const last = length - 1;
+      if (
+        last >= 0 &&
+        access[last] === rights &&
+        iova[last]! + frames[last]! === i &&
+        pa[last]! + frames[last]! === p
+      ) {
+        frames[last]! += count;
+        note(last, lg2);
+        return;
+      }
+      if (length === iova.length) grow();
+      iova[length] = i;
+      pa[length] = p;
+      frames[length] = count;
+      access[length] = rights;
+      sizes[length] = 0;
+      largeSizes[length] = 0;
+      note(length++, lg2);
+    },
+    finish: () => ({
+      length,
+      iova: iova.subarray(0, length),
+      pa: pa.subarray(0, length),
+      frames: frames.subarray(0, length),
+      access: access.subarray(0, length),
+      sizes: sizes.subarray(0, length),
+      largeSizes: largeSizes.subarray(0, length),
+    }),
+  };
+}
+
+type Columns = Float64Array | Uint32Array | Uint8Array;
+function grown<A extends Columns>(column: A): A {
+  const larger = new (column.constructor as new (length: number) => A)(column.length * 2);
+  larger.set(column);
+  return larger;
+}
+
+/** One run with exact values: bytes, and a PA of any width. */
+export interface Mapping {
+  /** First byte as the device sees it, 0 to 2^64 - 1. */
+  readonly iova: bigint;
+  readonly pa: PhysAddr;
+  /** Bytes. */
+  readonly size: bigint;
+  readonly read: boolean;
+  readonly write: boolean;
+  /** Bytes of each page size that occurs, ascending. */
+  readonly pageSizes: readonly bigint[];
+}
+
+/** Run `i`. */
+export function mappingAt(runs: MappingRuns, i: number): Mapping {
+  const pageSizes: bigint[] = [];
+  for (let bit = 0; bit < 40; bit++) {
+    const has = bit < 32 ? (runs.sizes[i]! >>> bit) & 1 : (runs.largeSizes[i]! >>> (bit - 32)) & 1;
+    if (has) pageSizes.push(1n << BigInt(bit + frameLg2));
+  }
+  return {
+    iova: addressOfFrame(runs.iova[i]!),
+    pa: addressOfFrame(runs.pa[i]!),
+    size: addressOfFrame(runs.frames[i]!),
+    read: (runs.access[i]! & IOMMU_READ) !== 0,
+    write: (runs.access[i]! & IOMMU_WRITE) !== 0,
+    pageSizes,
+  };
+}
+
+/** Every run, lazily. */
+export function* mappingsOf(runs: MappingRuns): Generator<Mapping> {
+  for (let i = 0; i < runs.length; i++) yield mappingAt(runs, i);
+}
