@@ -38,9 +38,6 @@ export interface Domain extends Required<DomainOptions> {
   levels: number;
 }
 
-/** Highest number of levels that tables grow to. */
-export const mostLevels = 6;
-
 /** Entries of a domain's top table. */
 const topEntries = ({ format, levels, vaBits, grows }: DomainOptions): number =>
   grows ? entriesOf(format) : 2 ** (vaBits - itemLg2(format, levels - 1));

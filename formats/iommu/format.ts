@@ -76,6 +76,9 @@ export interface PageTable {
   readonly signExtend: boolean;
 }
 
+/** Most levels that any format has: AMD's, which grow to that. */
+export const mostLevels = 6;
+
 /** Base-2 logarithm of the bytes that an entry at a level decides over. */
 export const itemLg2 = ({ granuleLg2 }: Pick<EntryReader, "granuleLg2">, level: number): number =>
   granuleLg2 + (granuleLg2 - 3) * level;

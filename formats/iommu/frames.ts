@@ -10,8 +10,8 @@ export interface FrameSet {
   runs(): Float64Array;
 }
 
-/** Frames of one page of bits: 128 MiB of memory in 4 KiB. */
-const span = 2 ** 15;
+/** Frames of one page of bits, 4 MiB of memory: small, because hostile tables can lie anywhere. */
+const span = 2 ** 10;
 
 export function newFrameSet(): FrameSet {
   const pages = new Map<number, Int32Array>();

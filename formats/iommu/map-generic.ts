@@ -10,7 +10,6 @@ import {
   levelOf,
   type MapErrno,
   type Mapped,
-  mostLevels,
   type Node,
   readEntries,
   tableFor,
@@ -19,7 +18,7 @@ import {
   writeEntry,
 } from "./domain.js";
 import { frameLg2, frameOf } from "./entry.js";
-import { EMPTY, entriesOf, itemFrames, itemLg2, LEAF, TABLE } from "./format.js";
+import { EMPTY, entriesOf, itemFrames, itemLg2, LEAF, mostLevels, TABLE } from "./format.js";
 import { writeLeaves } from "./leaves.js";
 import { nextLeaves, pageSizes } from "./page-sizes.js";
 import { IOMMU_READ, IOMMU_WRITE } from "./prot.js";

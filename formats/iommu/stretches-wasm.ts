@@ -1,4 +1,7 @@
-/** stretches.wat, assembled: base64. A test assembles it again and compares. */
+/**
+ * stretches.wat, assembled: base64. A test assembles it again and compares. Made by
+ * `npx wat2wasm formats/iommu/stretches.wat -o - | base64 -w 96`.
+ */
 export const stretchesWasm = [
   "AGFzbQEAAAABCgFgBX9/f39/AX8DAgEABQMBAAIHFgIGbWVtb3J5AgAJc3RyZXRjaGVzAAAKnQIBmgIDBH8DfgN7IAKtIAOt",
   "QiCGhCEKIAStIQsgAEEDdCEGQYCABCEIIAr9EiENIAtCAYb9EiEOAkADQCAFIAZPDQEgBSkDACEJIAUhByAFQQhqIQUgCacg",

@@ -1,12 +1,15 @@
 import { hostIsLittle, littleWords } from "../../src/layout/index.js";
 import { stretchesWasm } from "./stretches-wasm.js";
 
+/** Bytes of the largest table that can be loaded: one of the largest granule. stretches.wat has its pairs behind it. */
+export const largestTable = 0x10000;
+
 /**
  * Splits a table into stretches of entries that continue each other: each is the one before with `step` more, in the bits of
  * `mask`. Entries without a bit of `present` belong to none.
  */
 export interface Stretches {
-  /** The words of a table of at most 64 KiB, which {@link split} is about; valid until the next call. */
+  /** The words of a table of at most {@link largestTable} bytes, which {@link split} is about; valid until the next call. */
   load(bytes: Uint8Array): Int32Array;
   /** Number of stretches. `present` is of the low half; `step` is a positive 32-bit integer. */
   split(present: number, maskLo: number, maskHi: number, step: number): number;
@@ -40,7 +43,7 @@ export function following(
 
 /** Stretches in plain JavaScript: where there is no WebAssembly with 128-bit vectors, and what the other is tested against. */
 export function plainStretches(): Stretches {
-  const pairs = new Int32Array(2 * 8192);
+  const pairs = new Int32Array(largestTable / 4);
   let words: Int32Array = new Int32Array(0);
   return {
     pairs,
@@ -67,9 +70,6 @@ export function plainStretches(): Stretches {
   };
 }
 
-/** Where stretches.wat writes its pairs. */
-const pairsAt = 0x10000;
-
 /** Stretches in WebAssembly, 1.5 to 3 times as fast; undefined where that cannot run. */
 export function wasmStretches(): Stretches | undefined {
   if (!hostIsLittle || typeof WebAssembly === "undefined") return undefined;
@@ -89,12 +89,12 @@ export function wasmStretches(): Stretches | undefined {
     maskHi: number,
     step: number,
   ) => number;
-  const bytesOfTable = new Uint8Array(memory.buffer, 0, pairsAt);
+  const bytesOfTable = new Uint8Array(memory.buffer, 0, largestTable);
   /** Views of tables by their length: there are as many as granules. */
   const views = new Map<number, Int32Array>();
   let count = 0;
   return {
-    pairs: new Int32Array(memory.buffer, pairsAt),
+    pairs: new Int32Array(memory.buffer, largestTable),
     load(bytes) {
       bytesOfTable.set(bytes);
       count = bytes.length >> 3;

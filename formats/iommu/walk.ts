@@ -18,7 +18,7 @@ import {
 import { type FrameSet, newFrameSet } from "./frames.js";
 import { type MappingRuns, newMappings } from "./mappings.js";
 import { type Access, readWrite } from "./prot.js";
-import { fastestStretches, following } from "./stretches.js";
+import { fastestStretches, following, largestTable } from "./stretches.js";
 
 /** What walks of translation structures need of a run. */
 export type IommuContext = Pick<Context, "memory" | "limits" | "report" | "progress">;
@@ -39,13 +39,19 @@ export interface LeafSink {
     lo: number,
     hi: number,
   ): void;
-  /** A table of a level, before what is in it. `iova` is the input frame of its first entry. */
-  table?(frame: number, level: number, iova: number): void;
+  /**
+   * A table of a level, before what is in it. `index`, `lo` and `hi` are of the entry that leads to it, in the latest table of
+   * the level `above`; all are 0 for the top table, which nothing leads to.
+   */
+  table?(frame: number, level: number, above: number, index: number, lo: number, hi: number): void;
   /** True if leaves come together only where they agree in every bit, so that each one's word follows from the first's. */
   readonly exact?: boolean;
   /** True once it takes no more: the walk ends. */
   readonly full?: boolean;
 }
+
+/** True for tables of the smallest pages but for several in a row, as the only level of a stage 2. */
+const isLoaded = (level: number, bytes: number): boolean => level === 0 && bytes <= largestTable;
 
 /** What all tables of a level have in common. */
 interface Level {
@@ -74,6 +80,8 @@ interface OpenTable {
   faults: Map<string, { readonly code: Code; readonly index: number; count: number }> | undefined;
 }
 
+/** Bytes of the smallest page of memory. */
+const part = 2 ** frameLg2;
 const everyBit: Halves = { lo: -1, hi: -1 };
 
 /**
@@ -111,8 +119,13 @@ export function walkTable(
     return where;
   };
 
-  /** Reads a table; what keeps it from being read is reported. */
-  const open = (frame: number, entries: number, level: number): Int32Array | undefined => {
+  /** Reads a table; `absent` is told if the capture does not hold it, all else that keeps it from being read is reported. */
+  const open = (
+    frame: number,
+    entries: number,
+    level: number,
+    absent: () => void,
+  ): Int32Array | undefined => {
     const pa = addressOfFrame(frame);
     const bytes = entries * 8;
     const refused = (code: Code, message: string): undefined => {
@@ -126,8 +139,11 @@ export function walkTable(
       ended = true;
       return refused("limit-exceeded", `the page table has more than ${limits.maxTables} tables`);
     }
-    const read = readTable(pa, bytes, level);
-    if (!read) return undefined;
+    const read = readTable(pa, bytes);
+    if (!read) {
+      absent();
+      return undefined;
+    }
     if (!here.add(frame)) {
       if (++repeats === 1)
         ctx.report("warning", "iommu-table-shared", `the table at ${hex(pa)} is reached more than once`, {
@@ -143,19 +159,43 @@ export function walkTable(
         );
       }
     }
-    for (let more = 1; more < bytes / 2 ** frameLg2; more++) here.add(frame + more);
+    for (let more = 1; more < bytes / part; more++) here.add(frame + more);
     if (visits % 256 === 0) ctx.progress?.("page table", visits, 0);
-    return level === 0 ? load(read) : littleWords(read);
+    return isLoaded(level, bytes) ? load(read) : littleWords(read);
   };
 
-  const readTable = (pa: PhysAddr, bytes: number, level: number): Uint8Array | undefined => {
+  /** True once a table was absent: then there are more, and asking first is cheaper than an error for each. */
+  let someAbsent = false;
+  const readTable = (pa: PhysAddr, bytes: number): Uint8Array | undefined => {
+    if (someAbsent && !ctx.memory.has(pa, bytes)) return readParts(pa, bytes);
     try {
       return ctx.memory.read(pa, bytes);
     } catch (error) {
       if (!isKhoError(error, "memory-absent")) throw error;
-      // Only now is it worth to say where it is.
-      return readMemory(ctx, pa, bytes, pathOf(level));
+      someAbsent = true;
+      return readParts(pa, bytes);
     }
+  };
+
+  /** What there is of a large table that is not all there: captures that leave out zeros can lack a part of it. */
+  const readParts = (pa: PhysAddr, bytes: number): Uint8Array | undefined => {
+    if (bytes <= part) return undefined;
+    const whole = new Uint8Array(bytes);
+    let there = 0;
+    for (let at = 0; at < bytes; at += part) {
+      const from = physAddr(pa + BigInt(at));
+      if (!ctx.memory.has(from, part)) continue;
+      whole.set(ctx.memory.read(from, part), at);
+      there += part;
+    }
+    if (there === 0) return undefined;
+    const missing = `${bytes - there} of the ${bytes} bytes of the table at ${hex(pa)} are not in the capture`;
+    ctx.report("warning", "memory-absent", `${missing}: they are taken for zeros`, {
+      path,
+      pa,
+      length: bytes,
+    });
+    return whole;
   };
 
   const fault = (at: OpenTable, code: Code, what: string, index: number): void => {
@@ -292,9 +332,20 @@ export function walkTable(
     }
   };
 
-  const walk = (at: OpenTable, from: number, to: number): void => {
-    if (at.of.level === 0) lowest(at);
-    else upper(at, from, to);
+  /** The halves of a table that decides over all addresses do not follow each other where these are sign-extended. */
+  const isHalved = ({ of: { items }, words, base }: OpenTable): boolean =>
+    table.signExtend &&
+    base === 0 &&
+    words.length > 2 &&
+    (words.length / 2) * items === framesOf(table.vaBits);
+
+  const walk = (at: OpenTable): void => {
+    const to = at.words.length >> 1;
+    if (isLoaded(at.of.level, at.words.length * 4)) lowest(at);
+    else if (isHalved(at)) {
+      upper(at, 0, to / 2);
+      upper(at, to / 2, to);
+    } else upper(at, 0, to);
     if (at.faults) reportFaults(at, at.faults);
   };
 
@@ -307,12 +358,14 @@ export function walkTable(
     indices[above.of.level] = index;
     trail[above.of.level] = above.frame;
     for (let skipped = level; skipped < above.of.level; skipped++) trail[skipped] = Number.NaN;
-    const words = open(frame, 2 ** (format.granuleLg2 - 3), level);
+    const words = open(frame, 2 ** (format.granuleLg2 - 3), level, () =>
+      fault(above, "memory-absent", "lead to tables that are not in the capture", index),
+    );
     if (words) {
       const base = above.base + index * above.of.items;
-      sink.table?.(frame, level, extended(base));
+      sink.table?.(frame, level, above.of.level, index, lo, hi);
       const allowed = above.allowed & format.tableAccess(lo, hi);
-      walk({ of: levels[level]!, words, frame, base, allowed, faults: undefined }, 0, words.length >> 1);
+      walk({ of: levels[level]!, words, frame, base, allowed, faults: undefined });
     }
     if (sink.full) ended = true;
   };
@@ -320,14 +373,10 @@ export function walkTable(
   const level = table.levels - 1;
   const count = rootEntries(table);
   const frame = frameOf(table.root);
-  const words = open(frame, count, level);
+  const words = open(frame, count, level, () => readMemory(ctx, table.root, count * 8, path));
   if (!words) return;
-  sink.table?.(frame, level, 0);
-  const top = { of: levels[level]!, words, frame, base: 0, allowed: readWrite };
-  // The halves of a sign-extended table do not follow each other.
-  const half = table.signExtend && level > 0 ? count / 2 : count;
-  walk({ ...top, faults: undefined }, 0, half);
-  if (half < count) walk({ ...top, faults: undefined }, half, count);
+  sink.table?.(frame, level, 0, 0, 0, 0);
+  walk({ of: levels[level]!, words, frame, base: 0, allowed: readWrite, faults: undefined });
   if (tables) here.addTo(tables);
 }
 

@@ -62,10 +62,12 @@ export interface SecondStageOptions {
   readonly snoop?: boolean;
   /** False for 6.16 to 6.18, which have no FLUSHED. */
   readonly marksFlushed?: boolean;
+  /** True for 6.16 to 6.18, where what can be written can be read, too. */
+  readonly writeImpliesRead?: boolean;
 }
 
 export function vtdss(options: SecondStageOptions = {}): TableFormat {
-  const { coherent = true, snoop = false, marksFlushed = true } = options;
+  const { coherent = true, snoop = false, marksFlushed = true, writeImpliesRead = false } = options;
   const frame = frameReader(maskOf(vtdssPage, "ADDR"), 12);
   const present = or(maskOf(vtdssPage, "R", "W")).lo;
   const large = or(maskOf(vtdssLarge, "PS")).lo;
@@ -103,7 +105,7 @@ export function vtdss(options: SecondStageOptions = {}): TableFormat {
     hardwareBits: or(maskOf(vtdssPage, "A", "D")),
     leafWord(leaf, lg2, prot) {
       const rights = {
-        R: prot & IOMMU_READ ? 1 : 0,
+        R: prot & IOMMU_READ || (writeImpliesRead && prot & IOMMU_WRITE) ? 1 : 0,
         W: prot & IOMMU_WRITE ? 1 : 0,
         SNP: snoop ? 1 : 0,
         ADDR: leaf,
