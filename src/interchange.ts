@@ -1,6 +1,6 @@
 /**
  * The stable interchange form of a decoded handover, `kho.v1.Handover` of proto/kho/v1/handover.proto: as a message,
- * as protobuf JSON, as binary. The one module that needs @bufbuild/protobuf.
+ * as protobuf JSON, as binary; and the schemas of what `kho iommu --json` prints.
  * @module
  */
 import { create, toBinary as messageToBinary, toJsonString } from "@bufbuild/protobuf";
@@ -28,6 +28,16 @@ import { KhoError } from "./report/error.js";
 import type { Finding, Severity } from "./report/finding.js";
 
 export { type Handover as HandoverMessage, HandoverSchema } from "./gen/kho/v1/handover_pb.js";
+export {
+  type IommuDevices as IommuDevicesMessage,
+  IommuDevicesSchema,
+  type IommuDiff as IommuDiffMessage,
+  IommuDiffSchema,
+  type IommuRanges as IommuRangesMessage,
+  IommuRangesSchema,
+  type IommuTranslation as IommuTranslationMessage,
+  IommuTranslationSchema,
+} from "./gen/kho/v1/iommu_pb.js";
 
 /** The message for a decoded handover. Text that is not UTF-8 has its other bytes written `\xNN`. */
 export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "findings">): HandoverMessage {
@@ -174,7 +184,8 @@ const severities: Record<Severity, SeverityMessage> = {
   error: SeverityMessage.ERROR,
 };
 
-function findingMessage({
+/** The message for a finding. */
+export function findingMessage({
   severity,
   code,
   pa,
@@ -203,7 +214,7 @@ function findingMessage({
 }
 
 /** The largest u64 for what is larger: sums of blocks that overlap, and numbers that were rounded up. */
-const asU64 = (value: bigint): bigint => (value < 1n << 64n ? value : (1n << 64n) - 1n);
+export const asU64 = (value: bigint): bigint => (value < 1n << 64n ? value : (1n << 64n) - 1n);
 
 /** Text with the lone surrogates that stand for single bytes written out: protobuf strings are UTF-8. */
 const wellFormed = (text: string): string =>

@@ -48,17 +48,18 @@ const layers: readonly Layer[] = [
     packages: ["fzstd"],
   },
   { name: "handover", paths: ["src/handover"], imports: formatsAndBelow, types: ["image contract"] },
+  { name: "iommu", paths: ["src/iommu"], imports: [...formatsAndBelow, "handover"] },
   {
     name: "machine",
     paths: ["src/machine"],
-    imports: [...formatsAndBelow, "handover"],
+    imports: [...formatsAndBelow, "handover", "iommu"],
     types: ["image contract"],
   },
   { name: "generated", paths: ["src/gen"], imports: [], packages: ["@bufbuild/protobuf"] },
   {
     name: "interchange",
-    paths: ["src/interchange.ts"],
-    imports: [...formatsAndBelow, "handover", "generated"],
+    paths: ["src/interchange.ts", "src/interchange-iommu.ts"],
+    imports: [...formatsAndBelow, "handover", "iommu", "generated"],
     packages: ["@bufbuild/protobuf"],
   },
   {
@@ -75,7 +76,7 @@ const layers: readonly Layer[] = [
   {
     name: "entries",
     paths: ["src/common.ts", "src/browser.ts", "src/exports"],
-    imports: library,
+    imports: [...library, "iommu"],
   },
   {
     name: "command",
@@ -85,6 +86,7 @@ const layers: readonly Layer[] = [
       "image on Node",
       "interchange",
       "generated",
+      "iommu",
       "machine",
       "scenario",
       "entries",

@@ -1,24 +1,10 @@
 import { Command, Option } from "commander";
 import pkg from "../../package.json" with { type: "json" };
 import type { Exit } from "./exit.js";
+import { iommuVerbs } from "./iommu/verbs.js";
 import type { Run } from "./run.js";
 import { address, index, pageSize, size, token } from "./values.js";
-
-/** A verb: how it is called and what runs it. Its code is loaded when it is called, so that `--help` is quick. */
-interface Verb {
-  /** Name and arguments. */
-  readonly usage: string;
-  readonly summary: string;
-  /** Shown by --help above the options. */
-  readonly description?: string;
-  /** Calls and what they are for, shown by --help below the options. */
-  readonly examples: readonly (readonly [call: string, what: string])[];
-  /** Adds the verb's own options; those of the input come behind them. */
-  readonly options: (command: Command) => Command;
-  /** True if it reads no FILE. */
-  readonly bare?: boolean;
-  readonly run: (run: Run, args: string[], options: never) => Promise<Exit>;
-}
+import type { Verb } from "./verb.js";
 
 const core = "fixtures/7.3-memfd/core.elf.gz";
 
@@ -207,7 +193,13 @@ const verbs: readonly Verb[] = [
     bare: true,
     run: async (run, [name], options) => (await import("./layout.js")).layoutCommand(run, name, options),
   },
+  ...iommuVerbs,
 ];
+
+/** What verbs that are made of others are about. */
+const groups: Readonly<Record<string, string>> = {
+  iommu: "what devices can reach: IOMMU page tables, from the root register on",
+};
 
 const color = (command: Command): Command =>
   command.addOption(
@@ -270,8 +262,19 @@ export function newProgram(screen: Screen, call: (call: Call) => Promise<void>):
       getErrHasColors: () => false,
     })
     .addHelpText("after", epilogue);
-  for (const { usage, summary, description = "", examples, options, bare = false, run } of verbs) {
-    const own = options(program.command(usage).summary(summary).allowExcessArguments(false));
+  const parents = new Map(
+    Object.entries(groups).map(([name, summary]) => [
+      name,
+      program
+        .command(name)
+        .summary(summary)
+        .description(`${summary[0]!.toUpperCase()}${summary.slice(1)}.`)
+        .helpCommand(false),
+    ]),
+  );
+  for (const { group, usage, summary, description = "", examples, options, bare = false, run } of verbs) {
+    const parent = group === undefined ? program : parents.get(group)!;
+    const own = options(parent.command(usage).summary(summary).allowExcessArguments(false));
     const command = bare ? color(own) : input(own);
     command.description(
       `${summary[0]!.toUpperCase()}${summary.slice(1)}.${description && `\n\n${description}`}`,
@@ -280,7 +283,7 @@ export function newProgram(screen: Screen, call: (call: Call) => Promise<void>):
     command.action(async () => {
       const parsed = command.opts();
       await call({
-        verb: command.name(),
+        verb: group === undefined ? command.name() : `${group} ${command.name()}`,
         args: command.args,
         options: parsed as Call["options"],
         start: (context) => run(context, command.args, parsed as never),

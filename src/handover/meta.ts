@@ -1,3 +1,4 @@
+import type { IommuRoot, VendorName } from "../../formats/iommu/device.js";
 import { KhoError } from "../report/error.js";
 
 /** A side file that says where the roots of a captured handover are, as capture tools write it next to the memory. */
@@ -15,6 +16,12 @@ export interface Meta {
   readonly arch?: "x86_64" | "aarch64";
   /** Bytes. */
   readonly pageSize?: number;
+  /** An IOMMU and the registers that lead to its tables. */
+  readonly iommu?: IommuMeta;
+}
+
+export interface IommuMeta extends Pick<IommuRoot, "root" | "cfg"> {
+  readonly vendor: VendorName;
 }
 
 const addresses = [
@@ -58,7 +65,31 @@ export function parseMeta(text: string): Meta {
   if (typeof release === "string") meta.kernelRelease = release;
   const arch = members.get("arch");
   if (typeof arch === "string" && Object.hasOwn(architectures, arch)) meta.arch = architectures[arch]!;
+  const iommu = iommuOf(members);
+  if (iommu) meta.iommu = iommu;
   return meta;
+}
+
+/** The register that each maker's IOMMU has its root in, by the name that side files have it under. */
+const roots: Readonly<Record<string, { readonly vendor: VendorName; readonly cfg?: string }>> = {
+  rtaddr: { vendor: "vtd" },
+  devTabBase: { vendor: "amd" },
+  strtabBase: { vendor: "smmuv3", cfg: "strtabBaseCfg" },
+  ddtp: { vendor: "riscv", cfg: "capabilities" },
+};
+
+function iommuOf(members: ReadonlyMap<string, unknown>): IommuMeta | undefined {
+  for (const [name, { vendor, cfg: second }] of Object.entries(roots)) {
+    const value = members.get(name);
+    if (value === undefined || value === null) continue;
+    const cfg = second === undefined ? undefined : members.get(second);
+    return {
+      vendor,
+      root: numberOf(name, value),
+      ...(cfg !== undefined && cfg !== null && { cfg: numberOf(second!, cfg) }),
+    };
+  }
+  return undefined;
 }
 
 function numberOf(name: string, value: unknown): bigint {

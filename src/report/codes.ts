@@ -16,6 +16,7 @@ export const codes = {
   "layout-malformed": "a layout contradicts itself",
   refused: "the simulated kernel refuses the call, with the errno of the release",
   "machine-misuse": "the simulated machine is asked for something that no machine could do",
+  "iommu-fault": "an access of a simulated device is refused by its IOMMU",
   "machine-oops": "the simulated kernel runs into an unhandled fault, which kills the caller",
 
   // The machine that kho runs on.

@@ -58,13 +58,14 @@ describe("package.json", () => {
   });
 
   test("exports what the build makes, and all of it", () => {
-    const made = new Set(["./package.json", "./dist/handover.proto", "./dist/scenario.proto"]);
+    const schemas = ["handover.proto", "scenario.proto", "iommu.proto"];
+    const made = new Set(["./package.json", ...schemas.map((schema) => `./dist/${schema}`)]);
     for (const name of Object.keys(entries)) made.add(`./dist/${name}.js`).add(`./dist/${name}.d.ts`);
     const targets = targetsOf(manifest.exports);
     expect(targets.filter((target) => !made.has(target))).toEqual([]);
     const offered = new Set([...targets, `./${manifest.bin.kho}`]);
     expect(Object.keys(entries).filter((name) => !offered.has(`./dist/${name}.js`))).toEqual([]);
-    for (const schema of ["handover.proto", "scenario.proto"])
+    for (const schema of schemas)
       expect(existsSync(join(root, manifest.tsup.publicDir, schema)), schema).toBe(true);
   });
 
@@ -97,7 +98,7 @@ describe("the built modules", () => {
     expect(reachedFrom("browser").packages).toEqual([]);
   });
 
-  test.each(["layout", "memory", "kernels", "fdt", "kho", "memblock", "luo", "memfd", "machine"])(
+  test.each(["layout", "memory", "kernels", "fdt", "kho", "memblock", "luo", "memfd", "iommu", "machine"])(
     '"kho/%s" loads nothing beyond itself',
     (name) => {
       expect(reachedFrom(name).packages).toEqual([]);
