@@ -4,10 +4,17 @@ import { fdtSubject } from "./fdt.js";
 import { foliosSubject } from "./folios.js";
 import { handoverSubject } from "./handover.js";
 import { measure, rounds } from "./measure.js";
+import { pageTableSubject } from "./page-table.js";
 import { radixSubject } from "./radix.js";
 
 const capture = openCapture();
-const subjects = [fdtSubject(), radixSubject(capture), foliosSubject(capture), handoverSubject(capture)];
+const subjects = [
+  fdtSubject(),
+  radixSubject(capture),
+  foliosSubject(capture),
+  pageTableSubject(),
+  handoverSubject(capture),
+];
 console.log(
   `Node ${process.versions.node}. Median time; ratio to the first line, median (least .. most) of ${rounds} rounds.`,
 );
