@@ -48,11 +48,14 @@ export function decodeTable(ctx: IommuContext, table: PageTable, path: string): 
       latest[level] = tables.rows;
       tables.push(frame, level, parent, index, lo, hi);
     },
-    leaves(iova, _frame, lg2, count, _access, level, lo, hi) {
+    leaves(batch) {
+      const { level } = batch;
       const at = latest[level]!;
       const entries = level === table.levels - 1 ? rootEntries(table) : entriesOf(table.format);
-      const index = Math.floor(iova / itemFrames(table.format, level)) % entries;
-      leaves.push(at, index, lg2, count, lo, hi);
+      for (let row = 0; row < batch.length; row++) {
+        const index = Math.floor(batch.iova[row]! / itemFrames(table.format, level)) % entries;
+        leaves.push(at, index, batch.lg2[row]!, batch.count[row]!, batch.lo[row]!, batch.hi[row]!);
+      }
     },
     get full() {
       return leaves.rows > ctx.limits.maxRuns;

@@ -1,5 +1,7 @@
 import type { PhysAddr } from "../../src/memory/index.js";
+import type { LeafBatch } from "./batch.js";
 import { addressOfFrame, frameLg2 } from "./entry.js";
+import { framesOf } from "./format.js";
 import { type Access, IOMMU_READ, IOMMU_WRITE } from "./prot.js";
 
 /**
@@ -24,6 +26,8 @@ export interface MappingBuilder {
   readonly length: number;
   /** Adds pages of `2 ** lg2` bytes that follow each other; what continues the last run is merged into it. */
   push(iova: number, pa: number, frames: number, access: Access, lg2: number): void;
+  /** Adds all leaves of a batch, in order. */
+  append(batch: LeafBatch): void;
   finish(): MappingRuns;
 }
 
@@ -48,30 +52,35 @@ export function newMappings(): MappingBuilder {
     if (bit < 32) sizes[i]! |= 1 << bit;
     else largeSizes[i]! |= 1 << (bit - 32);
   };
-  return {
-    get length() {
-      return length;
-    },
-    push(i, p, count, rights, lg2) {
-      const last = length - 1;
-      if (
-        last >= 0 &&
-        access[last] === rights &&
-        iova[last]! + frames[last]! === i &&
-        pa[last]! + frames[last]! === p
-      ) {
-        frames[last]! += count;
-        note(last, lg2);
-        return;
-      }
+  /** Where the last run ends on both sides, so that most calls do not look at it. */
+  let endIova = -1;
+  let endPa = -1;
+  const push: MappingBuilder["push"] = (i, p, count, rights, lg2) => {
+    if (i === endIova && p === endPa && access[length - 1] === rights) {
+      frames[length - 1]! += count;
+      note(length - 1, lg2);
+    } else {
       if (length === iova.length) grow();
       iova[length] = i;
       pa[length] = p;
       frames[length] = count;
       access[length] = rights;
-      sizes[length] = 0;
-      largeSizes[length] = 0;
       note(length++, lg2);
+    }
+    endIova = i + count;
+    endPa = p + count;
+  };
+  return {
+    get length() {
+      return length;
+    },
+    push,
+    append(batch) {
+      for (let row = 0; row < batch.length; row++) {
+        const lg2 = batch.lg2[row]!;
+        const count = batch.count[row]! * framesOf(lg2);
+        push(batch.iova[row]!, batch.frame[row]!, count, batch.access[row]!, lg2);
+      }
     },
     finish: () => ({
       length,
