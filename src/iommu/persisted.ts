@@ -11,7 +11,8 @@ import { x86Format } from "../../formats/iommu/x86.js";
 import { kernelOf } from "../../formats/kernels.js";
 import { lookupIn } from "../../formats/kho/runs.js";
 import { decodeIommuState } from "../../formats/proposed/iommu/decode.js";
-import { driverOf, type IommuSeries } from "../../formats/proposed/iommu/series.js";
+import { IOMMU_ARM_SMMUV3, IOMMU_INTEL } from "../../formats/proposed/iommu/layout.js";
+import type { IommuSeries } from "../../formats/proposed/iommu/series.js";
 import {
   type IommuDomain,
   type IommuState,
@@ -68,7 +69,7 @@ export function readPersisted(
   };
   const state = decodeIommuState(whole, series, rootPa);
   if (!state) return undefined;
-  const domains = state.domains.map((record, i) => readDomain(whole, series, state, record, i));
+  const domains = state.domains.map((record, i) => readDomain(whole, state, record, i));
   checkPreserved(whole, handover, state, domains);
   return { series, rootPa, state, domains };
 }
@@ -77,13 +78,12 @@ const domainPath = (index: number): string => `iommu.domains[${index}]`;
 
 function readDomain(
   ctx: Context,
-  series: IommuSeries,
   state: IommuState,
   record: Placed<IommuDomain>,
   index: number,
 ): PersistedDomain {
   const tables = newFrameSet();
-  const table = isDeleted(record) ? undefined : tableOf(ctx, series, state, record, index);
+  const table = isDeleted(record) ? undefined : tableOf(ctx, state, record, index);
   if (!table) return { record, runs: newMappings().finish(), tables };
   return { record, table, runs: decodeMappings(ctx, table, `${domainPath(index)}.table`, tables), tables };
 }
@@ -91,13 +91,12 @@ function readDomain(
 /** The table of a domain, as far as the records say how it is to be read. */
 function tableOf(
   ctx: Context,
-  series: IommuSeries,
   state: IommuState,
   record: Placed<IommuDomain>,
   index: number,
 ): PageTable | undefined {
   const levels = Number(record.topLevel) + 1;
-  const format = formatOf(ctx, series, state, record, index);
+  const format = formatOf(ctx, state, record, index);
   if (!format) {
     ctx.report("info", "iommu-mode-guessed", "no device says which IOMMU this domain's table is for", {
       path: domainPath(index),
@@ -127,7 +126,6 @@ function tableOf(
 /** VT-d: the first stage is sign-extended, the second is not. SMMUv3: stage 1 has context descriptors, stage 2 none. */
 function formatOf(
   { abi }: Context,
-  series: IommuSeries,
   state: IommuState,
   record: Placed<IommuDomain>,
   index: number,
@@ -135,9 +133,8 @@ function formatOf(
   const device = state.devices.find((candidate) => candidate.domain === index && !isDeleted(candidate));
   const iommu = device?.iommu === undefined ? undefined : state.iommus[device.iommu];
   if (!device || !iommu) return undefined;
-  const driver = driverOf(series, iommu.type);
-  if (driver === "intel") return record.signExtend ? x86Format() : vtdss();
-  if (driver !== "smmuv3") return undefined;
+  if (iommu.type === BigInt(IOMMU_INTEL)) return record.signExtend ? x86Format() : vtdss();
+  if (iommu.type !== BigInt(IOMMU_ARM_SMMUV3)) return undefined;
   const stage = device.smmuv3 && device.smmuv3.l1CdtabState !== 0n ? 1 : 2;
   return armFormat({ stage, granuleLg2: pageShift(abi) });
 }
