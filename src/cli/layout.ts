@@ -1,3 +1,4 @@
+import { iommuLayouts } from "../../formats/iommu/registry.js";
 import { type Kernel, kernelOf, kernels } from "../../formats/kernels.js";
 import { layoutsOf } from "../../formats/registry.js";
 import { type Abi, printLayout, resolve, type Struct, sizeOf } from "../layout/index.js";
@@ -26,10 +27,11 @@ export async function layoutCommand(
   const abi: Abi = { byteOrder: "little", pageSize: options.pageSize };
   const layouts = layoutsOf(kernel);
   if (name !== undefined) {
-    const layout = find(layouts, name, kernel);
+    const found = find(layouts, name, kernel);
     if (options.json)
-      out.line(jsonText({ release: kernel.release, pageSize: abi.pageSize, ...structJson(layout, abi) }));
-    else out.line(printLayout(layout, abi));
+      for (const layout of found)
+        out.line(jsonText({ release: kernel.release, pageSize: abi.pageSize, ...structJson(layout, abi) }));
+    else out.line(found.map((layout) => printLayout(layout, abi)).join("\n\n"));
   } else if (options.json)
     out.line(
       jsonText({
@@ -43,23 +45,32 @@ export async function layoutCommand(
       `${style.bold(`Linux ${kernel.release}`)}  ${humanBytes(abi.pageSize)} pages; kho layout STRUCT prints the members`,
     );
     out.line();
-    const rows = layouts.map((layout) => [
-      `struct ${layout.name}`,
-      `${sizeOf(layout, abi)}`,
-      `since ${layout.source.since}`,
-      layout.source.header,
-    ]);
-    const [head = "", ...lines] = alignRows([["STRUCT", "SIZE", "", "HEADER"], ...rows], ["left", "right"]);
-    out.line(style.dim(head));
-    for (const line of lines) out.line(line);
+    writeTable(run, layouts, abi);
+    out.line();
+    out.line(`${style.bold("IOMMU")}  what hardware reads, the same in every release`);
+    out.line();
+    writeTable(run, iommuLayouts, abi);
   }
   return exits.fine;
 }
 
-function find(layouts: readonly Struct[], wanted: string, kernel: Kernel): Struct {
+function writeTable({ out, style }: Run, layouts: readonly Struct[], abi: Abi): void {
+  const rows = layouts.map((layout) => [
+    `struct ${layout.name}`,
+    `${sizeOf(layout, abi)}`,
+    `since ${layout.source.since}`,
+    layout.source.header,
+  ]);
+  const [head = "", ...lines] = alignRows([["STRUCT", "SIZE", "", "HEADER"], ...rows], ["left", "right"]);
+  out.line(style.dim(head));
+  for (const line of lines) out.line(line);
+}
+
+/** Structures of that name; an IOMMU's can have two forms. */
+function find(layouts: readonly Struct[], wanted: string, kernel: Kernel): readonly Struct[] {
   const name = wanted.replace(/^struct\s+/, "");
-  const found = layouts.find((layout) => layout.name === name);
-  if (found) return found;
+  const found = [...layouts, ...iommuLayouts].filter((layout) => layout.name === name);
+  if (found.length > 0) return found;
   const having = kernels.filter((other) => layoutsOf(other).some((layout) => layout.name === name));
   const shown = safeName(name);
   if (having.length > 0)
@@ -68,7 +79,7 @@ function find(layouts: readonly Struct[], wanted: string, kernel: Kernel): Struc
     });
   const near = nearest(
     name,
-    layouts.map((layout) => layout.name),
+    [...layouts, ...iommuLayouts].map((layout) => layout.name),
   );
   throw new KhoError(
     "unknown-layout",

@@ -44,3 +44,12 @@ it("kho layout suggests what may have been meant", async () => {
   expect((await run(["layout", "zzzzzz"])).code).toBe(2);
   expect((await run(["layout", "--release", "5.4"])).code).toBe(2);
 });
+
+it("kho layout knows the structures of IOMMUs, in all their forms", async () => {
+  const { stdout, code } = await run(["layout", "context_entry"]);
+  expect(code).toBe(0);
+  expect(stdout.match(/^struct context_entry \{$/gm)).toHaveLength(2);
+  expect((await run(["layout"])).stdout).toMatch(
+    /^struct arm_smmu_ste +64 +since 6\.\d+ +drivers\/iommu\/arm/m,
+  );
+});

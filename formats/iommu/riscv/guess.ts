@@ -13,7 +13,6 @@ import {
 } from "../entry.js";
 import { newFrameSet } from "../frames.js";
 import type { IommuContext } from "../walk.js";
-import { wrongInDevice } from "./checks.js";
 import { decodeContext } from "./context.js";
 import { contextOf, type Directory, reachable } from "./directory.js";
 import { type DeviceContext, mostLevels, reservedSet, riscvIommuDdte } from "./layout.js";
@@ -79,8 +78,11 @@ interface Strangeness {
 /** Contexts that are enough to decide by. */
 const enough = 1024;
 
-/** Judges the contexts of a page. Returns how many there are. */
-function judge(memory: Memory, { context }: Directory, page: Uint8Array, strange: Strangeness): number {
+/**
+ * Judges the contexts of a page. An extended one begins with a base one: what tells is where its second half would be.
+ * @returns how many there are
+ */
+function judge({ context }: Directory, page: Uint8Array, strange: Strangeness): number {
   const size = sizeOf(context, iommuAbi);
   let count = 0;
   for (let group = 0; group < pageBytes; group += 8 * size) {
@@ -90,7 +92,7 @@ function judge(memory: Memory, { context }: Directory, page: Uint8Array, strange
       if (isEmpty(bytes)) continue;
       count++;
       const dc = decodeContext(bytes);
-      if (isImpossible(memory, dc)) strange.impossible++;
+      if (isImpossible(dc)) strange.impossible++;
       if (dc.V) functions |= 1 << ((at - group) / size);
     }
     if (functions !== 0 && (functions & 1) === 0) strange.odd++;
@@ -98,16 +100,11 @@ function judge(memory: Memory, { context }: Directory, page: Uint8Array, strange
   return count;
 }
 
-function isImpossible(memory: Memory, dc: DeviceContext): boolean {
-  if (reservedSet(dc).length > 0) return true;
+/** True where bits are set that have to be zero, or MSIs are told apart that are not translated. */
+function isImpossible(dc: DeviceContext): boolean {
   const { msiptp_MODE = BARE, msiptp_PPN = 0, msi_addr_mask = 0, msi_addr_pattern = 0 } = dc;
-  if ((!dc.V || msiptp_MODE === BARE) && (msiptp_PPN || msi_addr_mask || msi_addr_pattern)) return true;
-  if (!dc.V) return false;
-  if (wrongInDevice(dc).length > 0) return true;
-  const hasRoot = (MODE: number, PPN: number): boolean =>
-    MODE === BARE || memory.has(addressOfFrame(PPN), pageBytes);
-  if (!hasRoot(dc.iohgatp_MODE, dc.iohgatp_PPN)) return true;
-  return dc.iohgatp_MODE === BARE && !hasRoot(dc.fsc_MODE, dc.fsc_PPN);
+  const hasMsis = msiptp_PPN !== 0 || msi_addr_mask !== 0 || msi_addr_pattern !== 0;
+  return reservedSet(dc).length > 0 || (msiptp_MODE === BARE && hasMsis);
 }
 
 /** Which of two directories it is that both begin at the same page, and why. */
@@ -129,8 +126,8 @@ export function guessContexts(
   const asExtended = { impossible: 0, odd: 0 };
   let left = enough;
   for (const page of contextPages(memory, base, mostPages, () => asBase.impossible++)) {
-    judge(memory, base, page, asBase);
-    left -= judge(memory, extended, page, asExtended);
+    judge(base, page, asBase);
+    left -= judge(extended, page, asExtended);
     if (left <= 0) break;
   }
   return better(base, asBase, extended, asExtended) ?? { directory: extended, why: undecided };
@@ -147,8 +144,8 @@ export function guessContext(ctx: IommuContext, base: Directory, extended: Direc
   for (const pa of new Set(context.flatMap((words) => (words ? [words.pa & ~BigInt(pageBytes - 1)] : [])))) {
     const page = pageAt(memory, physAddr(pa));
     if (!page) continue;
-    judge(memory, base, page, asBase);
-    judge(memory, extended, page, asExtended);
+    judge(base, page, asBase);
+    judge(extended, page, asExtended);
   }
   const told = better(base, asBase, extended, asExtended);
   if (told) return told;
