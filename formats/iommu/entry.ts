@@ -66,10 +66,13 @@ export const wordOf = (lo: number, hi: number): bigint =>
 export const maskOf = <F extends Fields>(layout: Struct<F>, ...names: (keyof F & string)[]): bigint =>
   names.reduce((mask, name) => mask | maskOfMember(memberOf(layout, name, iommuAbi)), 0n);
 
+/** True for the name of a member that has to be zero. */
+export const isReserved = (name: string): boolean => name.startsWith("rsvd");
+
 /** The bits of a one-word structure that have to be zero. */
 export const reservedOf = (layout: Struct): bigint =>
   resolve(layout, iommuAbi)
-    .members.filter(({ name }) => name.startsWith("rsvd"))
+    .members.filter(({ name }) => isReserved(name))
     .reduce((mask, member) => mask | maskOfMember(member), 0n);
 
 const maskOfMember = ({ layout, size, shift = 0 }: Member): bigint => {

@@ -18,7 +18,7 @@ export interface MappingRuns {
   readonly access: Uint8Array;
   /** Which page sizes are in the run: bit n for 2^(12+n) bytes, from 2^44 on in `largeSizes`. */
   readonly sizes: Uint32Array;
-  readonly largeSizes: Uint8Array;
+  readonly largeSizes: Uint16Array;
 }
 
 /** Collects runs. */
@@ -38,7 +38,7 @@ export function newMappings(): MappingBuilder {
   let frames = new Float64Array(1024);
   let access = new Uint8Array(1024);
   let sizes = new Uint32Array(1024);
-  let largeSizes = new Uint8Array(1024);
+  let largeSizes = new Uint16Array(1024);
   const grow = (): void => {
     iova = grown(iova);
     pa = grown(pa);
@@ -94,7 +94,7 @@ export function newMappings(): MappingBuilder {
   };
 }
 
-type Columns = Float64Array | Uint32Array | Uint8Array;
+type Columns = Float64Array | Uint32Array | Uint16Array | Uint8Array;
 function grown<A extends Columns>(column: A): A {
   const larger = new (column.constructor as new (length: number) => A)(column.length * 2);
   larger.set(column);
@@ -117,7 +117,7 @@ export interface Mapping {
 /** Run `i`. */
 export function mappingAt(runs: MappingRuns, i: number): Mapping {
   const pageSizes: bigint[] = [];
-  for (let bit = 0; bit < 40; bit++) {
+  for (let bit = 0; bit < 48; bit++) {
     const has = bit < 32 ? (runs.sizes[i]! >>> bit) & 1 : (runs.largeSizes[i]! >>> (bit - 32)) & 1;
     if (has) pageSizes.push(1n << BigInt(bit + frameLg2));
   }

@@ -116,14 +116,6 @@ export function newTableReader(ctx: IommuContext, { levels }: PageTable, path: s
     ended: false,
     open(frame: number, entries: number, level: number): Int32Array | "absent" | undefined {
       const bytes = entries * 8;
-      for (let above = level + 1; above < levels; above++)
-        if (trail[above] === frame)
-          return refuse(
-            "iommu-table-cycle",
-            `the table at ${hex(addressOfFrame(frame))} leads to itself`,
-            frame,
-            level,
-          );
       if (++visits > limits.maxTables) {
         reader.ended = true;
         return refuse(
@@ -133,6 +125,14 @@ export function newTableReader(ctx: IommuContext, { levels }: PageTable, path: s
           level,
         );
       }
+      for (let above = level + 1; above < levels; above++)
+        if (trail[above] === frame)
+          return refuse(
+            "iommu-table-cycle",
+            `the table at ${hex(addressOfFrame(frame))} leads to itself`,
+            frame,
+            level,
+          );
       const found = read(frame, bytes);
       if (!found) return "absent";
       if (!tables.add(frame) && again(frame, level)) return undefined;

@@ -144,9 +144,14 @@ export function walkTable(
       (items !== 1 && Math.floor(frame / items) * items !== frame);
     if (isOdd || format.leafLg2(lo, hi, level) !== lg2) return takeOdd(at, index, end);
     const access = format.leafAccess(lo, hi) & at.allowed;
-    put(extended(at.base + index * items), frame, lg2, count, access, lo, hi);
-    return count;
+    const taken = count === 1 || continues(at, index + count - 1, frame + (count - 1) * items) ? count : 1;
+    put(extended(at.base + index * items), frame, lg2, taken, access, lo, hi);
+    return taken;
   };
+
+  /** True if the leaf at `index` leads to `frame`: behind the last address that entries can hold, it does not. */
+  const continues = ({ words, of: { level } }: OpenTable, index: number, frame: number): boolean =>
+    format.leafFrame(words[2 * index]!, words[2 * index + 1]!, level) === frame;
 
   /** Takes one leaf that is damaged, or that takes up several entries. */
   const takeOdd = (at: OpenTable, index: number, end: number): number => {
@@ -204,6 +209,7 @@ export function walkTable(
       // What is before it was taken as part of a larger page.
       if (i < first) i = first;
       while (i < stop) {
+        if (batchIsFull(batch)) flush(0);
         if (format.kindOf(words[2 * i]!, words[2 * i + 1]!, 0) === LEAF) i += takeLeaf(at, i, end, stop - i);
         else fault(at, "iommu-bad-entry", notHere, i++);
       }

@@ -4,12 +4,12 @@ import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import { hex } from "../../../src/report/hex.js";
 import { readMemory } from "../../context.js";
 import { devicePath } from "../device.js";
-import { frameLg2, frameOf, iommuAbi } from "../entry.js";
+import { frameLg2, frameOf, iommuAbi, isReserved } from "../entry.js";
 import type { FrameSet } from "../frames.js";
+import { atIndex, found, maskWords } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import { type Dte, isPlausible } from "./dte.js";
 import { devTableEntry } from "./layout.js";
-import { atIndex, found, isReserved, maskWords } from "./structure.js";
 
 const pageBytes = 2 ** frameLg2;
 const entryBytes = sizeOf(devTableEntry, iommuAbi);

@@ -5,12 +5,12 @@ import { hex } from "../../../src/report/hex.js";
 import { type DeviceEntry, devicePath, type OpenUnit } from "../device.js";
 import { addressOfFrame, frameLg2, reservedOf, unpackWord } from "../entry.js";
 import { newFrameSet } from "../frames.js";
+import { type Budget, newBudget } from "../structures.js";
 import { deviceTable, pageEntries } from "./device-table.js";
 import { type Dte, type Guest, newFormats, type Translation, translationOf } from "./dte.js";
 import { newEncryption } from "./encryption.js";
 import { type AddressSpace, addressSpaces, lookUp } from "./gcr3.js";
 import { mmioDevTable } from "./layout.js";
-import { type Budget, newBudget } from "./structure.js";
 
 const path = "root";
 const pageBytes = 2 ** frameLg2;

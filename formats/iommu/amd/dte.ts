@@ -3,6 +3,7 @@ import { hex } from "../../../src/report/hex.js";
 import { addressOfFrame } from "../entry.js";
 import { type EntryReader, itemLg2, type PageTable } from "../format.js";
 import { type Access, IOMMU_READ, IOMMU_WRITE, readWrite } from "../prot.js";
+import { type Found, reportReserved, reservedIn } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import { x86Format } from "../x86.js";
 import type { Encryption } from "./encryption.js";
@@ -15,7 +16,6 @@ import {
   mostGuestLevels,
   mostHostLevels,
 } from "./layout.js";
-import { type Found, reportReserved, reservedIn } from "./structure.js";
 import { amdv1 } from "./v1.js";
 
 export type Dte = Found<typeof devTableEntry>;

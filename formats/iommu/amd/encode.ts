@@ -3,11 +3,11 @@ import { decode, encode, sizeOf, type ValueOf } from "../../../src/layout/index.
 import type { PhysAddr } from "../../../src/memory/index.js";
 import type { Domain, TableStore } from "../domain.js";
 import { frameLg2, frameOf, iommuAbi, packWord } from "../entry.js";
+import { atIndex } from "../structures.js";
 import { pasidsOf } from "./gcr3.js";
 import { type Gcr3Writer, newGcr3 } from "./gcr3-encode.js";
 import { deviceTableBytes, gcr3LevelsFor } from "./geometry.js";
 import { devTableEntry, fewestGuestLevels, gcr3Split, HAD_ACCESSED_DIRTY, mmioDevTable } from "./layout.js";
-import { atIndex } from "./structure.js";
 
 type Values = ValueOf<typeof devTableEntry>;
 

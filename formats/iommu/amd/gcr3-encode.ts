@@ -2,9 +2,9 @@
 import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import type { TableStore } from "../domain.js";
 import { addressOfFrame, frameLg2, frameOf, packWord, unpackWord } from "../entry.js";
+import { atIndex } from "../structures.js";
 import { entriesOfPage, itemPasids } from "./gcr3.js";
 import { gcr3Entry } from "./layout.js";
-import { atIndex } from "./structure.js";
 
 /** The GCR3 table of a device. */
 export interface Gcr3Writer {

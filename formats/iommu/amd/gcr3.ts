@@ -6,11 +6,11 @@ import { readMemory } from "../../context.js";
 import { addressOfFrame, frameLg2, frameOf, maskOf, or } from "../entry.js";
 import type { PageTable } from "../format.js";
 import type { FrameSet } from "../frames.js";
+import { atIndex, type Budget, type Found, found, reportReserved } from "../structures.js";
 import { translate } from "../translate.js";
 import type { IommuContext } from "../walk.js";
 import type { Encryption } from "./encryption.js";
 import { gcr3EntriesLg2, gcr3Entry, pasidBits } from "./layout.js";
-import { atIndex, type Budget, type Found, found, reportReserved } from "./structure.js";
 
 /** What reading of an IOMMU's structures shares. */
 export interface Reading {

@@ -4,6 +4,7 @@ import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import { KhoError } from "../../../src/report/error.js";
 import type { TableStore } from "../domain.js";
 import { iommuAbi } from "../entry.js";
+import { structureBytes } from "../structures.js";
 import type { CdFields, ContextRoot } from "./contents.js";
 import {
   addressField,
@@ -13,7 +14,6 @@ import {
   mostSubstreamBits,
   STE_S1FMT_64K_L2,
 } from "./layout.js";
-import { structureBytes } from "./structure.js";
 
 export interface ContextStore {
   readonly root: ContextRoot;

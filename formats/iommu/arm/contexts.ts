@@ -4,10 +4,10 @@ import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import type { DeviceWords } from "../device.js";
 import { halvesOf, iommuAbi, maskOf, unpackWord } from "../entry.js";
 import type { PageTable } from "../format.js";
+import { reportReserved } from "../structures.js";
 import { addressFrom, armSmmuCd, armSmmuCdtabL1 } from "./layout.js";
 import type { Cd } from "./page-tables.js";
 import type { StructureReader } from "./reader.js";
-import { reportReserved } from "./structure.js";
 
 export interface ContextTable {
   readonly base: PhysAddr;

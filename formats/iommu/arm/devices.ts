@@ -1,11 +1,11 @@
 import { type DeviceEntry, devicePath, type OpenUnit } from "../device.js";
 import { newFrameSet } from "../frames.js";
+import { isZero } from "../structures.js";
 import { newFormatSource } from "./page-tables.js";
 import { newReader, type StructureReader } from "./reader.js";
 import { openStreamTable } from "./root.js";
 import { judgeStream, plainRequests, substreamOf, substreamsOf } from "./stream.js";
 import { streamOf, streamsOf } from "./stream-table.js";
-import { isZero } from "./structure.js";
 
 /**
  * Reads an SMMUv3: `root` is STRTAB_BASE, `cfg` STRTAB_BASE_CFG. Without `cfg` the form of the stream table is worked out from

@@ -3,6 +3,7 @@
 import type { PhysAddr } from "../../../src/memory/index.js";
 import { KhoError } from "../../../src/report/error.js";
 import type { Domain, TableStore } from "../domain.js";
+import { structureBytes } from "../structures.js";
 import {
   abortSte,
   bypassSte,
@@ -18,7 +19,6 @@ import {
 import { type ContextStore, newContextStore } from "./context-store.js";
 import { armSmmuSte, STE_S1DSS_BYPASS, STE_S1DSS_SSID0, STE_S1DSS_TERMINATE } from "./layout.js";
 import { newStreamStore } from "./stream-store.js";
-import { structureBytes } from "./structure.js";
 
 export interface Smmuv3Options extends SmmuFeatures {
   /** Bits of StreamIDs, 0 to 32. IDR1.SIDSIZE */

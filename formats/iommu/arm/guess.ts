@@ -4,6 +4,7 @@ import { type Memory, type PhysAddr, physAddr } from "../../../src/memory/index.
 import { KhoError } from "../../../src/report/error.js";
 import { hex } from "../../../src/report/hex.js";
 import { frameLg2, iommuAbi } from "../entry.js";
+import { isZero } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import {
   addressFrom,
@@ -16,7 +17,6 @@ import {
   STRTAB_SPLIT,
 } from "./layout.js";
 import type { StreamTable } from "./stream-table.js";
-import { isZero } from "./structure.js";
 
 const steBytes = sizeOf(armSmmuSte, iommuAbi);
 const l1Bytes = sizeOf(armSmmuStrtabL1, iommuAbi);

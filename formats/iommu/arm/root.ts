@@ -5,6 +5,7 @@ import { KhoError } from "../../../src/report/error.js";
 import { hex } from "../../../src/report/hex.js";
 import type { IommuRoot } from "../device.js";
 import { iommuAbi, packWord, unpackWord } from "../entry.js";
+import { structureBytes } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import { guessStreamTable } from "./guess.js";
 import {
@@ -18,7 +19,6 @@ import {
   strtabBaseCfg,
 } from "./layout.js";
 import type { StreamTable } from "./stream-table.js";
-import { structureBytes } from "./structure.js";
 
 const steBytes = sizeOf(armSmmuSte, iommuAbi);
 const l1Bytes = sizeOf(armSmmuStrtabL1, iommuAbi);
@@ -32,7 +32,7 @@ export function openStreamTable(ctx: IommuContext, { root, cfg }: IommuRoot): St
   const base = addressFrom(strtabBase, "ADDR", ADDR);
   const known = packWord(strtabBase, { ...register, ADDR, rsvd0: 0, rsvd52: 0, rsvd63: 0 });
   if (known !== root)
-    ctx.report("warning", "iommu-reserved-bits", "STRTAB_BASE has bits set that have to be zero", {
+    ctx.report("error", "iommu-reserved-bits", "STRTAB_BASE has bits set that have to be zero", {
       path: rootPath,
       expected: hex(known),
       actual: hex(root),
@@ -64,7 +64,7 @@ function tableOfCfg(ctx: IommuContext, base: PhysAddr, cfg: bigint): StreamTable
   new DataView(bytes.buffer).setBigUint64(0, BigInt.asUintN(64, cfg), true);
   const { LOG2SIZE, SPLIT, FMT, rsvd11, rsvd18 } = decode(strtabBaseCfg, bytes, 0, iommuAbi);
   if (rsvd11 !== 0 || rsvd18 !== 0 || cfg >> 32n !== 0n)
-    ctx.report("warning", "iommu-reserved-bits", "STRTAB_BASE_CFG has bits set that have to be zero", {
+    ctx.report("error", "iommu-reserved-bits", "STRTAB_BASE_CFG has bits set that have to be zero", {
       path: rootPath,
       actual: hex(cfg),
     });

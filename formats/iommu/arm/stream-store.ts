@@ -4,6 +4,7 @@ import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import { KhoError } from "../../../src/report/error.js";
 import type { TableStore } from "../domain.js";
 import { iommuAbi, packWord } from "../entry.js";
+import { structureBytes } from "../structures.js";
 import { abortSte } from "./contents.js";
 import {
   addressField,
@@ -15,7 +16,6 @@ import {
   strtabBase,
 } from "./layout.js";
 import { cfgOf } from "./root.js";
-import { structureBytes } from "./structure.js";
 
 export interface StreamStore {
   /** STRTAB_BASE. */

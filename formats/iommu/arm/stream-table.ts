@@ -3,9 +3,9 @@ import { littleWords, sizeOf } from "../../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import type { DeviceWords } from "../device.js";
 import { halvesOf, iommuAbi, maskOf, unpackWord, wordOf } from "../entry.js";
+import { isZero, reportBad, reportReserved } from "../structures.js";
 import { addressFrom, armSmmuSte, armSmmuStrtabL1 } from "./layout.js";
 import type { StructureReader } from "./reader.js";
-import { isZero, reportBad, reportReserved } from "./structure.js";
 
 export interface StreamTable {
   readonly base: PhysAddr;

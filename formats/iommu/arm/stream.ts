@@ -3,6 +3,7 @@ import { view } from "../../../src/layout/index.js";
 import { type DeviceEntry, type DeviceWords, devicePath } from "../device.js";
 import { iommuAbi } from "../entry.js";
 import type { PageTable } from "../format.js";
+import { reportBad, reportReserved } from "../structures.js";
 import { type ContextTable, contextOf, contextsOf, type FoundCd } from "./contexts.js";
 import {
   addressFrom,
@@ -21,7 +22,6 @@ import {
 import { type FormatSource, type Refusal, type Ste, stage1Table, stage2Table } from "./page-tables.js";
 import type { StructureReader } from "./reader.js";
 import type { FoundSte } from "./stream-table.js";
-import { reportBad, reportReserved } from "./structure.js";
 
 /** A stream table entry that was judged. */
 export interface Stream {

@@ -1,6 +1,6 @@
 /** Structures of the RISC-V IOMMU in memory, and the two registers that it takes to read them. */
 import { type Struct, struct, type ValueOf } from "../../../src/layout/index.js";
-import { entry, word } from "../entry.js";
+import { entry, isReserved, word } from "../entry.js";
 
 const source = { header: "drivers/iommu/riscv/iommu-bits.h", since: "6.16" };
 
@@ -109,5 +109,5 @@ export const riscvIommuPc = struct(
 /** The members of a decoded structure that have to be zero and are not. */
 export const reservedSet = <S extends Struct>(value: ValueOf<S>): string[] =>
   Object.entries(value as Record<string, number | bigint>)
-    .filter(([name, bits]) => name.startsWith("rsvd") && BigInt(bits) !== 0n)
+    .filter(([name, bits]) => isReserved(name) && BigInt(bits) !== 0n)
     .map(([name]) => name);

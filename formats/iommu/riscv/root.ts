@@ -31,7 +31,7 @@ export function rootOf(ctx: IommuContext, root: bigint): Root {
   const ddtp = unpackWord(riscvDdtp, root);
   const reserved = reservedSet(ddtp);
   if (reserved.length > 0)
-    ctx.report("warning", "iommu-reserved-bits", `ddtp: ${reserved.join(", ")} have to be zero`, {
+    ctx.report("error", "iommu-reserved-bits", `ddtp: ${reserved.join(", ")} have to be zero`, {
       path: rootPath,
       actual: hex(root),
     });

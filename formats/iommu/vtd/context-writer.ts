@@ -3,6 +3,7 @@ import { decode, sizeOf } from "../../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import type { TableStore } from "../domain.js";
 import { frameOf, iommuAbi } from "../entry.js";
+import { structureBytes } from "../structures.js";
 import {
   contextEntry,
   contextEntryScalable,
@@ -12,7 +13,6 @@ import {
   tableBytes,
 } from "./layout.js";
 import { busNumber, busOf, contextTableOf, devfnOf, type RootTable } from "./root.js";
-import { structureBytes } from "./structure.js";
 
 /** The context entries of a unit. */
 export interface ContextEntries {

@@ -4,6 +4,7 @@ import { readMemory } from "../../context.js";
 import { type DeviceEntry, type DeviceWords, devicePath, type OpenUnit, type Unit } from "../device.js";
 import { frameOf, iommuAbi } from "../entry.js";
 import { type FrameSet, newFrameSet } from "../frames.js";
+import { type Budget, type Bytes, entryOf, newBudget, reportReserved } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import { contextEntry, contextEntryScalable, entriesOfTable, rootEntry, tableBytes } from "./layout.js";
 import { addressSpaceOf, addressSpaces, type ScalableDevice } from "./pasids.js";
@@ -16,16 +17,8 @@ import {
   type RootTable,
   requesterId,
 } from "./root.js";
-import {
-  type Budget,
-  type Bytes,
-  entryOf,
-  isUsed,
-  newBudget,
-  reportReserved,
-  usedEntries,
-} from "./structure.js";
 import { contextTranslation, deviceEntry } from "./translation.js";
+import { isUsed, usedEntries } from "./used.js";
 
 /**
  * Opens a unit by DMAR_RTADDR_REG, or by the address of its root table alone: then the tables tell whether they are of

@@ -3,6 +3,7 @@ import { decode, sizeOf } from "../../../src/layout/index.js";
 import type { PhysAddr } from "../../../src/memory/index.js";
 import type { TableStore } from "../domain.js";
 import { frameOf, iommuAbi, packWord } from "../entry.js";
+import { structureBytes } from "../structures.js";
 import { contextValues, pasidValues, type VtdAttachment } from "./attachment.js";
 import { abilitiesOf, type VtdAbilities, type VtdCapabilities } from "./capabilities.js";
 import { type ContextEntries, newContextEntries } from "./context-writer.js";
@@ -16,7 +17,6 @@ import {
   tableBytes,
 } from "./layout.js";
 import { findPasid, freeDirectory, makePasid, newDirectory, usablePasids } from "./pasid-writer.js";
-import { structureBytes } from "./structure.js";
 
 /** `EINVAL`: the driver does not do that with this unit, or this device. */
 export type VtdErrno = "ENOMEM" | "EINVAL";

@@ -3,6 +3,7 @@ import { decode, sizeOf, type ValueOf } from "../../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../../src/memory/index.js";
 import type { TableStore } from "../domain.js";
 import { addressOfFrame, frameOf, iommuAbi } from "../entry.js";
+import { entryOf, structureBytes } from "../structures.js";
 import {
   type contextEntryScalable,
   directoryBytes,
@@ -11,7 +12,7 @@ import {
   pasidEntry,
   tableBytes,
 } from "./layout.js";
-import { entryOf, structureBytes, usedEntries } from "./structure.js";
+import { usedEntries } from "./used.js";
 
 type Directory = Pick<ValueOf<typeof contextEntryScalable>, "PDTS" | "PASIDDIRPTR">;
 

@@ -6,6 +6,7 @@ import { readMemory } from "../../context.js";
 import { type DeviceEntry, devicePath } from "../device.js";
 import { addressOfFrame, frameOf, iommuAbi } from "../entry.js";
 import type { FrameSet } from "../frames.js";
+import { type Budget, type Bytes, entryOf, type Found, reportBad, reportReserved } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import {
   type contextEntryScalable,
@@ -15,17 +16,8 @@ import {
   pasidEntry,
   tableBytes,
 } from "./layout.js";
-import {
-  type Budget,
-  type Bytes,
-  entryOf,
-  type Found,
-  isUsed,
-  reportBad,
-  reportReserved,
-  usedEntries,
-} from "./structure.js";
 import { deviceEntry, pasidTranslation } from "./translation.js";
+import { isUsed, usedEntries } from "./used.js";
 
 /** A device in scalable mode, whose context entry is in use. */
 export interface ScalableDevice {

@@ -4,6 +4,7 @@ import type { PhysAddr } from "../../../src/memory/index.js";
 import { KhoError } from "../../../src/report/error.js";
 import { hex } from "../../../src/report/hex.js";
 import { addressOfFrame, iommuAbi, unpackWord } from "../entry.js";
+import { type Bytes, entryOf, type Found } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import {
   contextEntry,
@@ -17,7 +18,7 @@ import {
   TTM_SCALABLE,
   tableBytes,
 } from "./layout.js";
-import { type Bytes, entryOf, type Found, usedEntries } from "./structure.js";
+import { usedEntries } from "./used.js";
 
 /** A root table, and how it is to be read. */
 export interface RootTable extends Bytes {

@@ -8,6 +8,7 @@ import { readMemory } from "../../context.js";
 import { devicePath, type IommuRoot } from "../device.js";
 import { addressOfFrame, iommuAbi, unpackWord } from "../entry.js";
 import { newFrameSet } from "../frames.js";
+import { type Bytes, entryOf, newBudget } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import {
   CONTEXT_TT_DEV_IOTLB,
@@ -34,8 +35,8 @@ import {
   type RootTable,
   requesterId,
 } from "./root.js";
-import { type Bytes, entryOf, newBudget, usedEntries } from "./structure.js";
 import { leafLines } from "./text-leaves.js";
+import { usedEntries } from "./used.js";
 
 const digits = (value: number, count: number): string => value.toString(16).padStart(count, "0");
 

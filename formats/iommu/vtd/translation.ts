@@ -3,6 +3,7 @@ import type { ValueOf } from "../../../src/layout/index.js";
 import { type DeviceEntry, type DeviceWords, devicePath } from "../device.js";
 import { addressOfFrame } from "../entry.js";
 import { itemLg2, type PageTable } from "../format.js";
+import { type Found, reportBad } from "../structures.js";
 import type { IommuContext } from "../walk.js";
 import { x86Format } from "../x86.js";
 import {
@@ -17,7 +18,6 @@ import {
   type pasidEntry,
 } from "./layout.js";
 import { vtdss } from "./second-stage.js";
-import { type Found, reportBad } from "./structure.js";
 
 type Translation = Pick<DeviceEntry, "kind" | "domain" | "table" | "parent">;
 

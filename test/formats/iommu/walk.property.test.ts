@@ -196,6 +196,6 @@ describe.each(configurations)("$format as in $name", (configuration) => {
           .filter((address) => address >= 0n && address < 1n << 64n);
         compare(domain, model, store, [...edges, ...random]);
       }),
-      { numRuns: 40 },
+      { numRuns: 25 },
     ));
 });

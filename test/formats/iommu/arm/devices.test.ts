@@ -122,7 +122,7 @@ describe("two levels", () => {
     // More than the split, 256 streams, allows; a span that is none.
     [0x21000000an, ["error iommu-bad-context"]],
     [0x210000000n, []],
-    [0x0010_0002_1000_0029n, ["warning iommu-reserved-bits"]],
+    [0x0010_0002_1000_0029n, ["error iommu-reserved-bits"]],
     [0x000f_0002_1000_0009n, ["error memory-absent"]],
   ])("of which a descriptor is %d", (descriptor, codes) => {
     memory.write(physAddr(0x200000010n), bytesOf([descriptor]));
@@ -381,7 +381,7 @@ describe("entries that hardware refuses", () => {
     const { unit, findings } = open(streamWith([0x0010_0000_0000_0009n, 1n << 24n]));
     expect(unit.device(1)!.kind).toBe("identity");
     expect(findings).toMatchObject([
-      { code: "iommu-reserved-bits", severity: "warning", pa: 0x200000040n, actual: "rsvd52=0x1 rsvd88=0x1" },
+      { code: "iommu-reserved-bits", severity: "error", pa: 0x200000040n, actual: "rsvd52=0x1 rsvd88=0x1" },
     ]);
   });
 });

@@ -64,7 +64,7 @@ describe("registers", () => {
 
   it("bits that have to be zero are ignored, and said", () => {
     const { findings, devices } = open(memory, 0xc01000020000000fn | (3n << 52n), 0x8000_0000_0000_0806n);
-    expect(severitiesOf(findings)).toEqual(["warning iommu-reserved-bits", "warning iommu-reserved-bits"]);
+    expect(severitiesOf(findings)).toEqual(["error iommu-reserved-bits", "error iommu-reserved-bits"]);
     expect(devices()).toEqual(["0 identity"]);
   });
 

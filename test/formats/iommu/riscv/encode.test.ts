@@ -120,6 +120,16 @@ describe("what fails", () => {
     expect(unit.attach(0, { kind: "table", domain, domainId: 1 })).toBe("ENODEV");
   });
 
+  it("such a domain leaves a device as it was, and one that is new blocked", () => {
+    const store = newStore();
+    const capabilities = Sv39 | AMO_HWAD;
+    const unit = newRiscvUnit({ capabilities, levels: 1, before71: true }, store)!;
+    unit.attach(0, { kind: "identity" });
+    const what = { kind: "table", domain: domainFor(Sv48, newStore()), domainId: 1 } as const;
+    for (const device of [0, 1]) expect(unit.attach(device, what)).toBe("ENODEV");
+    expect(peek(store, root, 5)).toEqual([0x101n, 0n, 0n, 0n, 0x100n]);
+  });
+
   it("detaching a device that never was attached makes nothing", () => {
     const store = newStore();
     newRiscvUnit({ capabilities: Sv39 }, store)!.detach(5);

@@ -95,8 +95,9 @@ describe("without capabilities", () => {
   );
 
   it("ids that base contexts do not have room for tell, too", () => {
-    const { store, unit } = written([0x800000], MSI_FLAT);
-    expect(open(store, unit.root).ids()).toEqual([0x800000]);
+    // As a base context it would be one of a function 0.
+    const { store, unit } = written([0x800004], MSI_FLAT);
+    expect(open(store, unit.root).ids()).toEqual([0x800004]);
   });
 
   it("a function 4 without a function 0 tells, as extended contexts would have it", () => {
@@ -111,21 +112,26 @@ describe("without capabilities", () => {
     expect(findings[0]!.message).toContain("nothing tells");
   });
 
-  const present = atp(8, 0x100000000n);
-  /** The first two contexts of a page that is all there is: four words are one base context, eight an extended one. */
+  const table = atp(8, 0x100000000n);
+  /** Two base contexts or an extended one, in a page that is all there is, at a place that would be that of a function 0 or 4. */
   it.each([
-    ["two that are not translated", [1n, 0n, 0n, 0n, 1n, 0n, 0n, 0n], [0, 1]],
-    ["a table", [1n, 0n, 0n, 0n, 1n, 0n, 0x1000n, present], [0, 1]],
-    ["one that SADE was set in beforehand", [0x101n, 0n, 0n, 0n, 0x100n, 0n, 0n, 0n], [0]],
-    ["the second half alone", [0n, 0n, 0n, 0n, 1n, 0n, 0n, 0n], [1]],
-    ["MSIs that are translated", [1n, 0n, 0x1000n, present, atp(1, 0x100001000n), 0xffn, 0x28000n, 0n], [0]],
+    ["two that are not translated", [1n, 0n, 0n, 0n, 1n, 0n, 0n, 0n], [8, 9]],
+    ["a table", [1n, 0n, 0n, 0n, 1n, 0n, 0x1000n, table], [8, 9]],
+    ["one that SADE was set in beforehand", [0x101n, 0n, 0n, 0n, 0x100n, 0n, 0n, 0n], [8]],
+    ["the second half alone", [0n, 0n, 0n, 0n, 1n, 0n, 0n, 0n], [9]],
+    ["MSIs that are translated", [1n, 0n, 0x1000n, table, atp(1, 0x100001000n), 0xffn, 0x28000n, 0n], [4]],
+    ["MSIs, with a table at an even frame", [1n, 0n, 0n, 0n, atp(1, 0x100002000n), 0xffn, 0x28000n, 0n], [4]],
+    ["nothing of them: a function 0 makes more sense", [1n, 0n, 0n, 0n, 0n, 0n, 0n, 0n], [8]],
   ] as const)("%s", (_, words, devices) => {
     const store = newStore();
     const root = page(store);
-    poke(store, root, ...words);
+    poke(store, root + 0x100n, ...words);
     const { ids, unit } = open(store, (root >> 2n) | 2n);
     expect(ids()).toEqual(devices);
-    for (const device of devices) expect(unit.device(device)).toBeDefined();
+    for (const device of devices) {
+      const alone = open(store, (root >> 2n) | 2n).unit.device(device);
+      expect(alone).toEqual(unit.device(device));
+    }
   });
 
   describe("one device", () => {

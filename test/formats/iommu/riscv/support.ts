@@ -1,7 +1,7 @@
 import { type Domain, newDomain } from "../../../../formats/iommu/domain.js";
 import { riscvDomain } from "../../../../formats/iommu/riscv/geometry.js";
 import { type PhysAddr, physAddr } from "../../../../src/memory/index.js";
-import { newStore, type Store } from "../store.js";
+import type { Store } from "../store.js";
 
 /** Bits of the register `capabilities`. */
 export const capability = {
@@ -20,8 +20,6 @@ export const capability = {
 /** An empty domain with the largest scheme of these capabilities. */
 export const domainFor = (capabilities: bigint, store: Store): Domain =>
   newDomain(riscvDomain({ capabilities })!, store)!;
-
-export const tablesAt = (base: bigint): Store => newStore(base);
 
 /** Writes 64-bit words one after the other. */
 export function poke(store: Pick<Store, "write">, pa: bigint, ...words: readonly bigint[]): void {
