@@ -78,6 +78,7 @@ export { openVtd } from "../../formats/iommu/vtd/devices.js";
 export { newVtdUnit } from "../../formats/iommu/vtd/encode.js";
 export * as vtdLayouts from "../../formats/iommu/vtd/layout.js";
 export { type SecondStageOptions, vtdss } from "../../formats/iommu/vtd/second-stage.js";
+export { dmarTranslationStruct, domainTranslationStruct } from "../../formats/iommu/vtd/text.js";
 export { decodeMappings, type IommuContext, type LeafSink, walkTable } from "../../formats/iommu/walk.js";
 export { type X86Options, x86Format } from "../../formats/iommu/x86.js";
 export { decodeIommuState } from "../../formats/proposed/iommu/decode.js";

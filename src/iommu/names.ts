@@ -19,6 +19,9 @@ export function parseDevice(name: string): number {
   });
 }
 
+/** PCI segment of a device's name, 0 where it has none. */
+export const segmentOf = (name: string): number => Number.parseInt(PCI.exec(name)?.[1] ?? "0", 16);
+
 /** `00:05.0`; ids of more than 16 bits belong to no PCI device and are numbers. */
 export function deviceName(device: number): string {
   if (device >= 2 ** 16) return `0x${device.toString(16)}`;

@@ -1,4 +1,4 @@
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fromJsonString } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
@@ -267,9 +267,22 @@ describe("kho iommu diff", () => {
   });
 });
 
+it("kho iommu debugfs prints the driver's own text", async () => {
+  const wanted = (name: string) => readFileSync(`fixtures/7.3-iommu-intel/debugfs/intel__${name}`, "utf8");
+  const [all, one, arm] = await Promise.all([
+    run(["iommu", "debugfs", intel, ...unit]),
+    run(["iommu", "debugfs", intel, ...unit, "--device", "0000:00:06.0"]),
+    run(["iommu", "debugfs", intel, "--vendor", "smmuv3", "--root", "0x140226000", "--device", "0"]),
+  ]);
+  expect(all.stdout).toBe(wanted("dmar_translation_struct"));
+  expect(one.stdout).toBe(wanted("0000:00:06.0__domain_translation_struct"));
+  expect(arm.code).not.toBe(0);
+});
+
 it("kho iommu without a verb lists its verbs", async () => {
   const { stderr, code } = await run(["iommu"]);
-  for (const verb of ["devices", "ranges", "translate", "diff", "state"]) expect(stderr).toContain(verb);
+  for (const verb of ["devices", "ranges", "translate", "diff", "debugfs", "state"])
+    expect(stderr).toContain(verb);
   expect(code).toBe(2);
   expect((await run(["help", "iommu"])).stdout).toContain("translate");
   expect((await run(["iommu", "ranges", "--help"])).stdout).toContain("kho iommu ranges");

@@ -57,9 +57,8 @@ function needsMemory(image: Image): void {
     throw new KhoError("usage", `${describeImage(image)}: there are no page tables in it`);
 }
 
-/** Opens the IOMMU that the options name, or the side file does. @throws KhoError `usage`, `iommu-root-malformed` */
-export function openUnit(run: Run, image: Image, options: IommuOptions): OpenedIommu {
-  needsMemory(image);
+/** The IOMMU that the options name, or the side file does. @throws KhoError `usage` */
+export function whereIs(options: IommuOptions): { readonly vendor: VendorName; readonly root: IommuRoot } {
   const meta = options.meta === undefined ? undefined : readMeta(options.meta).iommu;
   const vendor = options.vendor ?? meta?.vendor;
   const root = options.root ?? meta?.root;
@@ -68,13 +67,22 @@ export function openUnit(run: Run, image: Image, options: IommuOptions): OpenedI
       expected: "--vendor and --root, or --meta with a side file that has them",
     });
   const cfg = options.cfg ?? (options.root === undefined ? meta?.cfg : undefined);
-  const where: IommuRoot = {
-    root,
-    ...(cfg !== undefined && { cfg }),
-    ...(options.cBit !== undefined && { smeMask: 1n << BigInt(options.cBit) }),
+  return {
+    vendor,
+    root: {
+      root,
+      ...(cfg !== undefined && { cfg }),
+      ...(options.cBit !== undefined && { smeMask: 1n << BigInt(options.cBit) }),
+    },
   };
+}
+
+/** Opens the IOMMU that the options name. @throws KhoError `usage`, `iommu-root-malformed` */
+export function openUnit(run: Run, image: Image, options: IommuOptions): OpenedIommu {
+  needsMemory(image);
+  const { vendor, root } = whereIs(options);
   const reading = newReading(image.memory, { onProgress: run.progress.update });
-  return { vendor, unit: openIommu(reading, vendor, where), reading };
+  return { vendor, unit: openIommu(reading, vendor, root), reading };
 }
 
 /** Opens one address space: a device's, or the one of a table that the options describe. */

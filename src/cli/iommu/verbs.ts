@@ -144,6 +144,26 @@ export const iommuVerbs: readonly Verb[] = [
   },
   {
     group: "iommu",
+    usage: "debugfs <file>",
+    summary: "print what the kernel's driver shows of the tables in debugfs",
+    description:
+      "VT-d: dmar_translation_struct, and with --device its domain_translation_struct. AMD: with --device its devtbl.",
+    examples: [
+      [`kho iommu debugfs ${core} ${root} --device 00:06.0`, "the page table of a device"],
+      [
+        `diff <(kho iommu debugfs ${core} ${root}) /sys/kernel/debug/iommu/intel/dmar_translation_struct`,
+        "a capture against the running kernel",
+      ],
+    ],
+    options: (command) =>
+      device(unit(command)).addOption(
+        new Option("--unit <n>", "number of the IOMMU").argParser(index).default(0),
+      ),
+    run: async (run, [file = ""], options) =>
+      (await import("./debugfs.js")).iommuDebugfsCommand(run, file, options),
+  },
+  {
+    group: "iommu",
     usage: "state <file>",
     summary: "show the IOMMU state that a kernel with a proposed series handed over",
     description:
