@@ -13,6 +13,7 @@ import { errnoOf } from "./errno.js";
 import type { Faults } from "./faults.js";
 import { areasInRam, banksOf, type Hardware } from "./firmware.js";
 import { incomingLuo, incomingMetadata, incomingRegions, incomingSubtrees } from "./incoming.js";
+import type { IommuKernelOptions } from "./iommu/iommu.js";
 import { type KernelCore, pageOf, paOf } from "./kernel.js";
 import { common, merged, type Stretch } from "./kho/blocks.js";
 import { type KhoState, newKho } from "./kho/kho.js";
@@ -36,6 +37,8 @@ export interface KernelOptions {
   readonly liveupdate?: boolean;
   /** `reserve_mem=` */
   readonly reserveMem?: readonly ReserveMemOption[];
+  /** What this kernel makes of an IOMMU, on a machine that has one. */
+  readonly iommu?: IommuKernelOptions;
   /** `kho_scratch=`, of a cold boot: with a handover the areas are those of the predecessor. */
   readonly scratch?: Partial<ScratchSizes>;
   /** Where this kernel is to go wrong. */
@@ -68,7 +71,7 @@ export interface Booted {
   readonly outcome: Outcome;
   /** What is wrong with the handover as it arrived, by the decoder; empty for a cold boot. */
   readonly findings: readonly Finding[];
-  readonly log: readonly string[];
+  readonly log: string[];
   /** Absent after a panic. */
   readonly running?: Running;
 }

@@ -7,6 +7,7 @@ export const errnos = {
   /** What a number of libfdt's, FDT_ERR_NOSPACE, is taken for when it gets out. */
   ESRCH: 3,
   EIO: 5,
+  ENXIO: 6,
   E2BIG: 7,
   EBADF: 9,
   EAGAIN: 11,
@@ -24,7 +25,9 @@ export const errnos = {
   ESPIPE: 29,
   ERANGE: 34,
   ENODATA: 61,
+  EOVERFLOW: 75,
   EOPNOTSUPP: 95,
+  EADDRINUSE: 98,
   ENOTRECOVERABLE: 131,
 } as const;
 

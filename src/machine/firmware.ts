@@ -1,14 +1,17 @@
 import { type Abi, pageShift } from "../layout/index.js";
 import { type MemoryRange, type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
+import type { IommuHardware } from "./iommu/hardware.js";
 import { common, merged, type Stretch } from "./kho/blocks.js";
 
-/** The machine without a kernel: what stays the same over all kexecs. */
+/** The machine without a kernel: what stays the same over all kexecs, but for what kernels tell its IOMMU. */
 export interface Hardware {
   readonly arch: "x86_64" | "aarch64";
   readonly abi: Abi;
   /** RAM that kernels may use, ascending; each piece belongs to one NUMA node. */
   readonly banks: readonly Bank[];
+  /** Of a machine that has one. */
+  readonly iommu?: IommuHardware;
 }
 
 /** A piece of RAM on one NUMA node. */
@@ -67,6 +70,12 @@ function withoutFirmware(banks: readonly Bank[]): Bank[] {
   const last = cut.at(-1)!;
   return [...cut.slice(0, -1), { ...last, size: last.size - tables }];
 }
+
+/** The same machine as it is now: what its IOMMU is told from now on does not change this one. */
+export const copyHardware = ({ iommu, ...rest }: Hardware): Hardware => ({
+  ...rest,
+  ...(iommu && { iommu: { ...iommu } }),
+});
 
 /** The whole pages of a range of bytes that begins with one. */
 export const stretchOf = ({ pa, size }: MemoryRange, { pageSize }: Abi): Stretch => ({

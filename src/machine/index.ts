@@ -15,12 +15,20 @@
  * ```
  * @module
  */
+
+export { IOMMU_READ, IOMMU_WRITE } from "../../formats/iommu/prot.js";
 export type { KernelOptions, Outcome } from "./boot.js";
 export { captureOf } from "./capture.js";
 export { type StructFile, type StructFlb, structFlb, structHandler } from "./codec.js";
 export { attempt, type Errno, errnoOf, errnos, refusal } from "./errno.js";
 export type { Faults } from "./faults.js";
 export type { Bank, Hardware } from "./firmware.js";
+export type { FileRange } from "./iommu/address-space.js";
+export { checkDma, deviceOf } from "./iommu/departure.js";
+export type { Device, DmaIncident } from "./iommu/device.js";
+export type { IommuDomain } from "./iommu/domain.js";
+export type { IommuHardware, IommuHardwareOptions } from "./iommu/hardware.js";
+export type { Iommu, IommuKernelOptions } from "./iommu/iommu.js";
 export {
   type File,
   type FileHandler,
@@ -32,6 +40,7 @@ export {
   type Preserved,
   putFile,
   type RetrieveStatus,
+  type SessionFiles,
 } from "./kernel.js";
 export type { Departure } from "./kexec.js";
 export type { Kho, VmallocDescriptor } from "./kho/types.js";

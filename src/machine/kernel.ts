@@ -48,6 +48,12 @@ export interface Preserved<State = unknown> {
   readonly state: State;
 }
 
+/** The session that a file is about to be preserved in. */
+export interface SessionFiles {
+  /** True if the inode of this file is preserved there already. */
+  has(file: File): boolean;
+}
+
 /** How an incoming file fared: never tried, retrieved, or refused with an errno. */
 export type RetrieveStatus = "untried" | "retrieved" | "failed";
 
@@ -59,7 +65,7 @@ export interface FileHandler<State = unknown> {
   /** At most 47 bytes: `memfd-v2`. */
   readonly compatible: string;
   canPreserve(file: File, core: KernelCore): boolean;
-  preserve(file: File, core: KernelCore): Preserved<State>;
+  preserve(file: File, core: KernelCore, session: SessionFiles): Preserved<State>;
   unpreserve(file: File, preserved: Preserved<State>, core: KernelCore): void;
   /** Last change before the jump; returns the data to hand over, which may be another one. */
   freeze?(file: File, preserved: Preserved<State>, core: KernelCore): bigint;

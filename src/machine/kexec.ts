@@ -3,12 +3,13 @@ import type { HandoffRecord } from "../../formats/kho/handoff.js";
 import { encodeChosen, encodeHandoff, encodeScratch } from "../../formats/kho/handoff-encode.js";
 import { type MemoryRange, type PhysAddr, pfnOf, physAddr } from "../memory/index.js";
 import type { Running } from "./boot.js";
-import { areasInRam, type Hardware } from "./firmware.js";
+import { areasInRam, copyHardware, type Hardware } from "./firmware.js";
 import type { Ram } from "./ram.js";
 import { targetOf } from "./target.js";
 
 /** Memory at the first instruction of the next kernel. */
 export interface Departure {
+  /** With an IOMMU as the kernel has left it: devices go on. */
   readonly hardware: Hardware;
   /** Nothing is overwritten yet but scratch. Kernels that receive it work on copies. */
   readonly memory: Ram;
@@ -37,7 +38,7 @@ export function depart(
   // Areas that a handover brought need not be RAM; a kexec image needs what is.
   const areas = areasInRam(scratch, hardware);
   for (const { start, end } of areas) memory.poison(start, end - start);
-  const departure = { hardware, memory, release };
+  const departure = { hardware: copyHardware(hardware), memory, release };
   const home = scratch.find(({ pa, size }) => size >= 2n * segment && memory.has(pa, Number(size)));
   if (root === undefined || !home) return departure;
 

@@ -5,7 +5,12 @@ import { KhoError } from "../report/error.js";
 import type { Finding } from "../report/finding.js";
 import { type Booted, bootKernel, type KernelOptions, type Outcome, type Running } from "./boot.js";
 import { refusal } from "./errno.js";
-import { type Hardware, newHardware } from "./firmware.js";
+import { copyHardware, type Hardware, newHardware } from "./firmware.js";
+import type { Device } from "./iommu/device.js";
+import { newDevices } from "./iommu/devices.js";
+import { type IommuHardwareOptions, mustHaveIommu, newIommuHardware } from "./iommu/hardware.js";
+import type { Iommu, IommuKernelOptions } from "./iommu/iommu.js";
+import { setUpIommu } from "./iommu/set-up.js";
 import type { FileHandler, Flb, KernelCore } from "./kernel.js";
 import { type Departure, depart } from "./kexec.js";
 import type { Kho } from "./kho/types.js";
@@ -25,6 +30,8 @@ export interface MachineOptions extends KernelOptions {
   readonly nodes?: number;
   /** Bytes: 4096, a PC, unless given; 16384 or 65536 make it an arm64 machine. */
   readonly pageSize?: number;
+  /** Its IOMMU, and what the first kernel makes of it; without one there is none. */
+  readonly iommu?: IommuHardwareOptions & IommuKernelOptions;
 }
 
 /** The next kernel, and what happens to memory on the way. */
@@ -62,6 +69,17 @@ export interface Machine {
   readonly scratch: readonly MemoryRange[];
   /** `reserve_mem=` regions of this boot. */
   readonly regions: readonly ReservedRegion[];
+  /**
+   * The IOMMU as the kernel has set it up.
+   * @throws KhoError `machine-misuse` if the machine has none; `refused` with ENODEV if there was no memory for its tables
+   */
+  readonly iommu: Iommu;
+  /**
+   * A device behind the IOMMU, the same one every time: it goes on while kernels come and go.
+   * @param name a PCI address: `00:05.0`
+   * @throws KhoError `machine-misuse` if the machine does not have it, and once it has jumped
+   */
+  device(name: string): Device;
   /** Its first process, which {@link liveupdate} and {@link memfd} use. */
   readonly init: Process;
   /** /dev/liveupdate as the first process has opened it; opened when it is asked for. */
@@ -100,7 +118,10 @@ export function boot(options: MachineOptions): Machine {
   const memory = options.memory ?? defaultMemory[pageSize] ?? 0;
   if (typeof memory === "number" && !Number.isSafeInteger(memory))
     throw new KhoError("usage", `${memory} is no number of bytes; a bigint can be larger`);
-  const hardware = newHardware(BigInt(memory), options.nodes ?? 1, pageSize);
+  const hardware = {
+    ...newHardware(BigInt(memory), options.nodes ?? 1, pageSize),
+    ...(options.iommu && { iommu: newIommuHardware(options.iommu, pageSize) }),
+  };
   const ram = newRam({ ranges: hardware.banks, pageSize });
   return machineOf(hardware, ram, options);
 }
@@ -111,9 +132,13 @@ export function boot(options: MachineOptions): Machine {
  */
 export function arrive(departure: Departure, options: KexecOptions): Machine {
   const { tamper, ...kernel } = options;
-  const arrival = { ...departure, memory: departure.memory.snapshot() };
+  const arrival = {
+    ...departure,
+    hardware: copyHardware(departure.hardware),
+    memory: departure.memory.snapshot(),
+  };
   tamper?.(arrival);
-  return machineOf(departure.hardware, arrival.memory.snapshot(), kernel, arrival);
+  return machineOf(copyHardware(arrival.hardware), arrival.memory.snapshot(), kernel, arrival);
 }
 
 /** The machine: `Machine.boot({ release: "7.3" })`. */
@@ -123,20 +148,25 @@ function machineOf(hardware: Hardware, ram: Ram, options: KernelOptions, arrival
   const { release } = options;
   const kernel = kernelOf(release);
   const booted: Booted = bootKernel(hardware, ram, options, arrival?.bootData, arrival !== undefined);
-  const { outcome, findings, log } = booted;
+  const { log } = booted;
+  const memfds = kernel.memfd ? memfdHandler(kernel.memfd) : undefined;
+  if (booted.running?.luo?.enabled && memfds) booted.running.luo.registerHandler(memfds);
+  const setUp = setUpIommu(booted, hardware, options.iommu, () => machine.init);
+  const { running: inUse, outcome, findings, iommu } = setUp;
   let gone = false;
   const up = (): Running => {
-    if (!booted.running) throw new KhoError("machine-misuse", `Linux ${release} is not running`);
+    if (!inUse) throw new KhoError("machine-misuse", `Linux ${release} is not running`);
     if (gone) throw new KhoError("machine-misuse", `Linux ${release} has jumped into another kernel`);
-    return booted.running;
+    return inUse;
   };
+  const devices = newDevices(ram, hardware, setUp, arrival, () => {
+    if (gone) up();
+  });
   const luo = (): Luo => {
     const running = up();
     if (!running.luo) throw refusal("EOPNOTSUPP", `Linux ${release} has no live update`);
     return running.luo;
   };
-  const memfds = kernel.memfd ? memfdHandler(kernel.memfd) : undefined;
-  if (booted.running?.luo?.enabled && memfds) booted.running.luo.registerHandler(memfds);
 
   let init: Process | undefined;
   let device: LiveUpdateDevice | undefined;
@@ -162,8 +192,15 @@ function machineOf(hardware: Hardware, ram: Ram, options: KernelOptions, arrival
     get luo() {
       return luo();
     },
-    scratch: booted.running?.scratch ?? [],
-    regions: booted.running?.regions ?? [],
+    scratch: inUse?.scratch ?? [],
+    regions: inUse?.regions ?? [],
+    get iommu() {
+      up();
+      mustHaveIommu(hardware);
+      if (!iommu) throw refusal("ENODEV", "the kernel could not set the IOMMU up");
+      return iommu;
+    },
+    device: (name) => devices(name),
     get init() {
       return (init ??= processOf());
     },
@@ -189,6 +226,7 @@ function machineOf(hardware: Hardware, ram: Ram, options: KernelOptions, arrival
       const running = up();
       if (!loaded) machine.load();
       running.luo?.serialize();
+      iommu?.shutDown();
       const departure = depart(running, hardware, loaded!.root);
       gone = true;
       return departure;

@@ -37,6 +37,10 @@ export interface PageAllocator {
   recut(pfn: number, pages: number, owner: string): void;
   /** NUMA node of a page. @throws KhoError `machine-misuse` for a page of no range */
   nodeOf(pfn: number): number;
+  /** Who holds a page; undefined if nobody does. */
+  ownerOf(pfn: number): string | undefined;
+  /** True if the page was given back at least once since this allocator began, whoever holds it now. */
+  wasReturned(pfn: number): boolean;
   readonly freePages: number;
   /** Everything that is held, ascending, neighbours of one owner merged. */
   holdings(): Holding[];
@@ -90,6 +94,7 @@ export function newPageAllocator(options: {
   const zones = new Map<number, Buddies>();
   /** By page. What has no state was never held, or is no RAM. */
   const states = newIntervals<State>();
+  const returned = newIntervals<true>();
   let freePages = 0;
   for (const { pfn, pages, node } of ranges) {
     const zone = zones.get(node) ?? newBuddies(largestOrder);
@@ -155,6 +160,7 @@ export function newPageAllocator(options: {
   const giveBack = (held: readonly Piece<State>[]): void => {
     for (const { from, to, value } of held) {
       states.set(from, to, state(value.owner, free));
+      returned.set(from, to, true);
       forNodes(from, to, (zone, pfn, pages) => zone.add(pfn, pages));
       freePages += to - from;
     }
@@ -226,6 +232,11 @@ export function newPageAllocator(options: {
       if (!range || range.pfn > pfn) throw noRam(pfn);
       return range.node;
     },
+    ownerOf(pfn) {
+      const now = states.get(pfn);
+      return now === undefined || now.order === free ? undefined : now.owner;
+    },
+    wasReturned: (pfn) => returned.get(pfn) === true,
     holdings() {
       const list: { readonly pfn: Pfn; pages: number; readonly owner: string }[] = [];
       for (const { from, to, value } of states.pieces()) {

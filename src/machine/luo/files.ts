@@ -52,7 +52,8 @@ export function preserveFile(luo: LuoState, set: FileSet, token: bigint, open: (
     }
     preserveFlbs(luo, by);
     undo.push(() => unpreserveFlbs(luo, by));
-    addFile(set, { by, token, file, status: "untried", ...by.handler.preserve(file, core) });
+    const session = { has: ({ inode }: File) => set.files.some((held) => held.file?.inode === inode) };
+    addFile(set, { by, token, file, status: "untried", ...by.handler.preserve(file, core, session) });
   } catch (error) {
     for (const step of undo.reverse()) step();
     throw error;

@@ -37,8 +37,13 @@ export interface PreservedMemfd {
   readonly list: readonly Pfn[];
 }
 
+/** A handler that does not need to know the session. */
+export interface MemfdHandler extends FileHandler<PreservedMemfd> {
+  preserve(file: File, core: KernelCore): Preserved<PreservedMemfd>;
+}
+
 /** Live update's handler for memfds, mm/memfd_luo.c: `memfd-v1` of 6.19 and 7.0, `memfd-v2` since 7.1. */
-export function memfdHandler(version: MemfdVersion): FileHandler<PreservedMemfd> {
+export function memfdHandler(version: MemfdVersion): MemfdHandler {
   return {
     compatible: version,
     canPreserve: (file) => isMemfdFile(file) && file.inode.kind === "memfd",

@@ -4,6 +4,7 @@ import { KhoError } from "../../report/error.js";
 import { refusal } from "../errno.js";
 import { type File, type Inode, type KernelCore, openFile } from "../kernel.js";
 import { type FolioTable, newFolioTable, UPTODATE } from "./folios.js";
+import { newPins, type Pins } from "./pins.js";
 
 /** An inode of the kernel's shared memory. */
 export interface MemfdInode extends Inode {
@@ -26,8 +27,10 @@ export interface MemfdInode extends Inode {
   readonly folios: FolioTable;
   /** Preserved: it neither grows nor shrinks, and no fallocate changes it. */
   frozenMapping: boolean;
-  /** How often the pages below its size are pinned. */
+  /** How often pages of it are pinned. */
   pins: number;
+  /** Those that are pinned for devices. */
+  readonly pinned: Pins;
   /** Shared mappings that can be written through. */
   writableMappings: number;
   readonly core: KernelCore;
@@ -86,6 +89,7 @@ export function newInode(
     folios: newFolioTable(),
     frozenMapping: false,
     pins: 0,
+    pinned: newPins(core.pages),
     writableMappings: 0,
     core,
     opens: 0,
@@ -181,12 +185,12 @@ export function populate(
   }
 }
 
-/** Gives back the pages `[from, to)`. A folio that reaches beyond is split, as far as that takes. */
-export function dropPages({ core, folios, owner }: MemfdInode, from: number, to: number): void {
+/** Gives back the pages `[from, to)`, unless devices use them. A folio that reaches beyond is split, as far as that takes. */
+export function dropPages({ core, folios, owner, pinned }: MemfdInode, from: number, to: number): void {
   folios.remove(from, to, (index, pfn, order, flags) => {
     const end = index + 2 ** order;
     const [first, behind] = [Math.max(index, from), Math.min(end, to)];
-    core.pages.release(pfn + first - index, behind - first);
+    pinned.release(pfn + first - index, behind - first);
     if (behind - first === 2 ** order) return;
     keep(index, first);
     keep(behind, end);
