@@ -26,7 +26,7 @@ export interface MappingBuilder {
   readonly length: number;
   /** Adds pages of `2 ** lg2` bytes that follow each other; what continues the last run is merged into it. */
   push(iova: number, pa: number, frames: number, access: Access, lg2: number): void;
-  /** Adds all leaves of a batch, in order. */
+  /** Adds all leaves of a batch that allow anything, in order. */
   append(batch: LeafBatch): void;
   finish(): MappingRuns;
 }
@@ -77,6 +77,8 @@ export function newMappings(): MappingBuilder {
     push,
     append(batch) {
       for (let row = 0; row < batch.length; row++) {
+        // What allows nothing is not reached.
+        if (batch.access[row] === 0) continue;
         const lg2 = batch.lg2[row]!;
         const count = batch.count[row]! * framesOf(lg2);
         push(batch.iova[row]!, batch.frame[row]!, count, batch.access[row]!, lg2);

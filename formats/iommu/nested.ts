@@ -64,7 +64,8 @@ const absent = (missing: bigint, wanted: PhysAddr, length: number): KhoError =>
 
 /**
  * What is reached through two tables one behind the other: where `first` leads is looked up in `second`, which is sorted by
- * `iova`. Both have to allow an access. A run of `first` can fall into as many pieces as `second` has runs; `most` bounds
+ * `iova`. Both have to allow an access, and what
+ * allows none is left out. A run of `first` can fall into as many pieces as `second` has runs; `most` bounds
  * them all.
  */
 export function compose(first: MappingRuns, second: MappingRuns, most: number): MappingRuns {
@@ -76,6 +77,7 @@ export function compose(first: MappingRuns, second: MappingRuns, most: number): 
       const to = Math.min(end, second.iova[at]! + second.frames[at]!);
       if (second.iova[at]! >= end) break;
       const access = first.access[i]! & second.access[at]!;
+      if (access === 0) continue;
       runs.push(
         first.iova[i]! + from - first.pa[i]!,
         second.pa[at]! + from - second.iova[at]!,

@@ -25,7 +25,7 @@ export interface Translated {
   readonly size?: bigint;
   readonly access: Access;
   /** Why it leads nowhere. */
-  readonly fault?: "out-of-range" | "not-present" | "invalid-entry" | "table-absent";
+  readonly fault?: "out-of-range" | "not-present" | "invalid-entry" | "table-absent" | "no-access";
 }
 
 /** Looks one address up, as hardware does. */
@@ -60,6 +60,7 @@ export function translate(memory: Memory, table: PageTable, iova: bigint): Trans
     if (kind === INVALID) return { steps, access: 0, fault: "invalid-entry" };
     if (kind === LEAF) {
       access &= format.leafAccess(lo, hi);
+      if (access === 0) return { steps, access, fault: "no-access" };
       const size = 1n << BigInt(format.leafLg2(lo, hi, level));
       const first = addressOfFrame(format.leafFrame(lo, hi, level)) & ~(size - 1n);
       return { steps, pa: physAddr(first | (iova & (size - 1n))), size, access };

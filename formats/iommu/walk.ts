@@ -10,7 +10,7 @@ export type { IommuContext } from "./table-reader.js";
 export { walkTable } from "./traverse.js";
 
 /**
- * Everything that a page table maps, as merged runs. More than `limits.maxRuns` end in a finding.
+ * Everything that a page table lets a device reach, as merged runs. More than `limits.maxRuns` end in a finding.
  * @param tables collects the frames that the tables themselves lie in
  */
 export function decodeMappings(

@@ -1,8 +1,10 @@
 import type { DeviceEntry } from "../../formats/iommu/device.js";
+import { frameLg2 } from "../../formats/iommu/entry.js";
 import type { PageTable } from "../../formats/iommu/format.js";
 import { type FrameSet, newFrameSet } from "../../formats/iommu/frames.js";
 import { type MappingRuns, newMappings } from "../../formats/iommu/mappings.js";
 import { compose, throughParent } from "../../formats/iommu/nested.js";
+import { readWrite } from "../../formats/iommu/prot.js";
 import { decodeMappings, type IommuContext } from "../../formats/iommu/walk.js";
 
 /** What a device can reach. */
@@ -25,6 +27,16 @@ export function reachOf(
   const seen = { ...ctx, memory: throughParent(ctx.memory, parent) };
   const first = decodeMappings(seen, table, `${path}.table`);
   return { runs: compose(first, second, ctx.limits.maxRuns), tables };
+}
+
+/**
+ * What a device reaches that addresses memory as it is: all of it, as one range. No machine has physical addresses of more
+ * than 52 bits.
+ */
+export function allOfMemory(): MappingRuns {
+  const runs = newMappings();
+  runs.push(0, 0, 2 ** (52 - frameLg2), readWrite, frameLg2);
+  return runs.finish();
 }
 
 /** A cache of {@link reachOf}: devices of one domain share its tables, and findings of these are not reported again. */

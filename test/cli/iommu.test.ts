@@ -74,6 +74,27 @@ describe("kho iommu ranges", () => {
     expect(fromJsonString(IommuRangesSchema, stdout)).toMatchObject({ vendor: "vtd", ranges: [] });
   });
 
+  it("has all of memory as one range for a device that is not translated", async () => {
+    // The context entry of 00:06.0, as pass-through.
+    const file = changed("identity.elf", 0x142588001n, 9n);
+    const [ranges, devices] = await Promise.all([
+      run(["iommu", "ranges", file, ...unit, "--device", "00:06.0", "--json"]),
+      run(["iommu", "devices", file, ...unit]),
+    ]);
+    const { device, ranges: found } = fromJsonString(IommuRangesSchema, ranges.stdout);
+    expect(device!.translation).toBe("identity");
+    expect(found).toMatchObject([{ iova: 0n, pa: 0n, size: 1n << 52n, read: true, write: true }]);
+    expect(devices.stdout).toMatch(/^00:06\.0 +DID 4 +identity: all memory, untranslated$/m);
+  });
+
+  it("names what there is where there is no such device", async () => {
+    const { stderr } = await run(["iommu", "ranges", intel, ...unit, "--device", "5"]);
+    expect(stderr).toContain("the IOMMU has no entry of 00:00.5");
+    expect(stderr).toContain(
+      "expected  00:00.0, 00:05.0, 00:06.0, 00:07.0, 00:1f.0, 00:1f.2, 00:1f.3, 01:00.0",
+    );
+  });
+
   it("takes an SMMUv3 with both of its registers", async () => {
     const registers = ["--vendor", "smmuv3", "--root", "0x400000004803c000", "--cfg", "0x10210"];
     const file = fixture("6.12-iommu-smmuv3");
@@ -98,7 +119,7 @@ describe("kho iommu ranges", () => {
           args: ["--table", "0x142588000", "--format", "vtdss", "--levels", "4", "--va-bits", "30"],
           error: "a table of 4 levels does not translate 30 bits",
         },
-        { args: [...unit, "--device", "02:00.0"], error: "the IOMMU has no entry of 02:00.0" },
+        { args: [...unit, "--device", "02:00.0"], error: "the IOMMU has no entry of 02:00.0\n" },
       ],
       async ({ args, error }) => {
         const { stderr, code } = await run(["iommu", "ranges", intel, ...args]);
@@ -197,6 +218,18 @@ vtd 00:05.0  DID 3; vtdss at 0x142586000, 4 levels, 48 bits
 
 0x40000123  leads to 0x17b400123, rw, in a page of 2 MiB
 `);
+  });
+
+  it("allows no more than the entries above do", async () => {
+    // A PML4E without rights above a page that has them.
+    const file = changed("rights-above.elf", 0x14259c403n, 0x14259c402n);
+    const args = ["--device", "00:06.0", ...unit];
+    const [one, all] = await Promise.all([
+      run(["iommu", "translate", changed("read-only.elf", 0x17bcfd003n, 0x17bcfd001n), "0x200000", ...args]),
+      run(["iommu", "ranges", file, ...args]),
+    ]);
+    expect(one.stdout).toContain("leads to 0x17bcfd000, r-");
+    expect(all.stdout).toMatch(/^0x200000-0x202fff +0x17bcfd000-0x17bcfffff +-w /m);
   });
 
   it("exits with 1 where an address leads nowhere, and says why", async () => {

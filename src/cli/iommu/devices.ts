@@ -1,6 +1,6 @@
 import type { DeviceEntry } from "../../../formats/iommu/device.js";
 import { checkReach, checkTables } from "../../iommu/cross-check.js";
-import { mappedBytes, newReaches, type Reach } from "../../iommu/reach.js";
+import { allOfMemory, mappedBytes, newReaches, type Reach } from "../../iommu/reach.js";
 import type { Exit } from "../exit.js";
 import { exitOfFindings } from "../exit.js";
 import { describeImage, inputName, withImage } from "../input.js";
@@ -39,7 +39,10 @@ export async function iommuDevicesCommand(run: Run, file: string, options: Iommu
     const { findings } = reading;
     if (options.json) {
       const { devicesJson } = await import("../../interchange-iommu.js");
-      const all = spaces.map(({ entry, reach }) => ({ entry, runs: reach.runs }));
+      const all = spaces.map(({ entry, reach }) => ({
+        entry,
+        runs: entry.kind === "identity" ? allOfMemory() : reach.runs,
+      }));
       out.line(safeJson(devicesJson(vendor, unit.summary, all, findings)));
       out.flush();
       return exitOfFindings(findings);

@@ -7,7 +7,7 @@ import { decodeHandover } from "../../handover/index.js";
 import type { Image } from "../../image/image.js";
 import { type Kept, keptBy } from "../../iommu/cross-check.js";
 import { formatNamed, type TableName } from "../../iommu/formats.js";
-import { parseDevice } from "../../iommu/names.js";
+import { deviceName, parseDevice } from "../../iommu/names.js";
 import { type IommuReading, newReading, openIommu } from "../../iommu/open.js";
 import { physAddr } from "../../memory/index.js";
 import { isKhoError, KhoError } from "../../report/error.js";
@@ -101,11 +101,31 @@ export function openSpace(run: Run, image: Image, options: SpaceOptions): Opened
   const opened = openUnit(run, image, options);
   const entry = opened.unit.device(device, options.pasid);
   if (entry) return { ...opened, entry };
-  const wanted = options.pasid === undefined ? options.device : `${options.device}, PASID ${options.pasid}`;
-  throw new KhoError("not-found", `the IOMMU has no entry of ${wanted}`, {
-    path: devicePath(device, options.pasid),
-    expected: "a device that kho iommu devices lists",
-  });
+  throw missing(opened.unit, device, options.pasid);
+}
+
+/** How many names an error lists. */
+const shownNames = 8;
+
+/** There is no such entry, and what there is instead. */
+function missing(unit: Unit, device: number, pasid: number | undefined): KhoError {
+  const name = deviceName(device);
+  const others = new Set<string>();
+  for (const entry of unit.devices()) {
+    if (pasid !== undefined && entry.device === device) others.add(`PASID ${entry.pasid ?? "none"}`);
+    else if (pasid === undefined) others.add(deviceName(entry.device));
+    if (others.size > shownNames) break;
+  }
+  const some = [...others].slice(0, shownNames).join(", ");
+  return new KhoError(
+    "not-found",
+    `the IOMMU has no entry of ${name}${pasid === undefined ? "" : ` with PASID ${pasid}`}`,
+    {
+      path: devicePath(device, pasid),
+      expected:
+        others.size === 0 ? "a device that has one" : `${some}${others.size > shownNames ? " ..." : ""}`,
+    },
+  );
 }
 
 function tableEntry(root: bigint, options: SpaceOptions): DeviceEntry {

@@ -82,9 +82,11 @@ function lookUp(memory: Memory, { kind, table, parent }: DeviceEntry, iova: bigi
   if (!parent || first.pa === undefined) return { stages: [first], ...first };
   const second = translate(memory, parent, first.pa);
   const size = second.size !== undefined && second.size < first.size! ? second.size : first.size!;
+  const access = first.access & second.access;
+  if (access === 0 && second.pa !== undefined) return { stages: [first, second], access, fault: "no-access" };
   return {
     stages: [first, second],
-    access: first.access & second.access,
+    access,
     ...(second.pa === undefined ? { fault: second.fault! } : { pa: second.pa, size }),
   };
 }
@@ -94,6 +96,7 @@ const faults: Readonly<Record<string, string>> = {
   "not-present": "nothing is mapped there",
   "invalid-entry": "the entry is of no kind that hardware takes",
   "table-absent": "the table is not in the capture",
+  "no-access": "the entries allow neither reading nor writing",
   blocked: "the device is blocked",
 };
 

@@ -78,7 +78,7 @@ export const iommuVerbs: readonly Verb[] = [
     usage: "devices <file>",
     summary: "list the devices, how each is translated, and how much it can reach",
     description:
-      "Walks the IOMMU's own structures and the page tables of every device. Exits with 1 if anything is wrong with them.",
+      "Walks the IOMMU's own structures and the page tables of every device. Entries that are as the driver leaves unused\nones, blocked, are not listed. Exits with 1 if anything is wrong.",
     examples: [
       [`kho iommu devices ${core} ${root}`, "all devices of a VT-d unit"],
       [
@@ -99,7 +99,7 @@ export const iommuVerbs: readonly Verb[] = [
     usage: "ranges <file>",
     summary: "show what one device can reach: addresses, memory, page sizes, rights",
     description:
-      "Neighbours that lie next to each other on both sides and allow the same are one range. JSON: { ranges: [{ iova, pa,\nsize, read, write, pageSizes }] }, a kho.v1.IommuRanges. A u64 is a string of decimals.",
+      "Neighbours that lie next to each other on both sides and allow the same are one range. JSON: { ranges: [{ iova, pa,\nsize, read, write, pageSizes }] }, a kho.v1.IommuRanges. A u64 is a string of decimals.\nA device that addresses memory untranslated has all of it as one range. Exits with 1 if anything is wrong.",
     examples: [
       [`kho iommu ranges ${core} ${root} --device 0000:00:05.0`, "one device"],
       [

@@ -114,3 +114,17 @@ it("several tables of the smallest pages in a row are a top table, too: every le
     Array.from({ length: entries }, (_, i) => [BigInt(i) * 0x1000n, BigInt(entries - i) * 0x2000n]),
   );
 });
+
+it("a leaf that allows nothing is not reached, and does not part what is", () => {
+  const store = newStore();
+  const root = store.allocate(4096, 0)!;
+  const nothing = leafOf(amdv1(), 0x5000n) & ~(3n << 61n);
+  store.write(root, words(leafOf(amdv1(), 0x1000n), nothing, leafOf(amdv1(), 0x2000n)));
+  const table = { format: amdv1(), root, levels: 1, vaBits: 21, signExtend: false };
+  const runs = [...mappingsOf(decodeMappings(contextOver(store.memory).ctx, table, "table"))];
+  expect(runs.map(({ iova, pa }) => [iova, pa])).toEqual([
+    [0n, 0x1000n],
+    [0x2000n, 0x2000n],
+  ]);
+  expect(translate(store.memory, table, 0x1000n)).toMatchObject({ fault: "no-access", access: 0 });
+});

@@ -195,7 +195,7 @@ export type IommuRanges = Message<"kho.v1.IommuRanges"> & {
   device?: IommuDevice | undefined;
 
   /**
-   * ascending by iova, merged
+   * ascending by iova, merged; with "identity" one of 2^52 bytes: all of memory
    *
    * @generated from field: repeated kho.v1.IommuRange ranges = 3;
    */
@@ -309,7 +309,7 @@ export type IommuTranslation = Message<"kho.v1.IommuTranslation"> & {
   write: boolean;
 
   /**
-   * "out-of-range", "not-present", "invalid-entry", "table-absent", "blocked"
+   * "out-of-range", "not-present", "invalid-entry", "table-absent", "no-access", "blocked"
    *
    * @generated from field: string fault = 9;
    */
