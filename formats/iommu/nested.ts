@@ -18,7 +18,7 @@ import { translate } from "./translate.js";
  * parent does not map is absent.
  */
 export function throughParent(memory: Memory, parent: PageTable): Memory {
-  /** Calls `each` for the parts of `[pa, pa + length)` that are in one piece; false once a part is missing. */
+  /** Calls `each` for the parts of `[pa, pa + length)` that are in one piece; returns how many bytes there are before one is missing. */
   const forParts = (
     pa: PhysAddr,
     length: number,
@@ -31,7 +31,7 @@ export function throughParent(memory: Memory, parent: PageTable): Memory {
       if (found?.pa === undefined) break;
       const left = found.size! - (found.pa & (found.size! - 1n));
       const count = Number(left < BigInt(length - done) ? left : BigInt(length - done));
-      if (!memory.has(found.pa, count)) break;
+      if (!memory.has(found.pa, count)) return done + beforeGap(memory, found.pa, count);
       each(found.pa, count, done);
       done += count;
     }
@@ -52,6 +52,19 @@ export function throughParent(memory: Memory, parent: PageTable): Memory {
     // What there is would take a walk of the whole parent: nobody asks a device's view for it.
     ranges: [],
   };
+}
+
+/** Bytes from `pa` on, of `length` of which some are missing, before the first page that is. */
+function beforeGap(memory: Memory, pa: PhysAddr, length: number): number {
+  const page = 2 ** frameLg2;
+  let there = 0;
+  while (there < length) {
+    const at = physAddr(pa + BigInt(there));
+    const count = Math.min(page - Number(at % BigInt(page)), length - there);
+    if (!memory.has(at, count)) break;
+    there += count;
+  }
+  return there;
 }
 
 const absent = (missing: bigint, wanted: PhysAddr, length: number): KhoError =>
