@@ -1,4 +1,5 @@
 import type { PhysAddr } from "../../src/memory/index.js";
+import { grown } from "../grown.js";
 import type { LeafBatch } from "./batch.js";
 import { addressOfFrame, frameLg2 } from "./entry.js";
 import { framesOf } from "./format.js";
@@ -94,13 +95,6 @@ export function newMappings(): MappingBuilder {
       largeSizes: largeSizes.subarray(0, length),
     }),
   };
-}
-
-type Columns = Float64Array | Uint32Array | Uint16Array | Uint8Array;
-function grown<A extends Columns>(column: A): A {
-  const larger = new (column.constructor as new (length: number) => A)(column.length * 2);
-  larger.set(column);
-  return larger;
 }
 
 /** One run with exact values: bytes, and a PA of any width. */

@@ -1,4 +1,5 @@
 import { firstNot } from "../../src/memory/index.js";
+import { grown } from "../grown.js";
 
 /**
  * Runs of adjacent preserved blocks of one order, as columns. Ascending by (order, pfn) and merged once
@@ -48,12 +49,6 @@ export function newRuns(): RunsBuilder {
     },
     finish: () => sorted(length, order, pfn, count),
   };
-}
-
-function grown<A extends Uint8Array | Float64Array>(column: A): A {
-  const larger = new (column.constructor as new (length: number) => A)(column.length * 2);
-  larger.set(column);
-  return larger;
 }
 
 function sorted(length: number, order: Uint8Array, pfn: Float64Array, count: Float64Array): Runs {

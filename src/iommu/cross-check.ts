@@ -7,6 +7,7 @@ import { endOf } from "../../formats/kho/runs.js";
 import type { Handover } from "../handover/index.js";
 import { firstNot, type MemoryRange } from "../memory/index.js";
 import { hex } from "../report/hex.js";
+import type { Reach } from "./reach.js";
 
 /** Stretches of 4 KiB frames, ascending and disjoint, as columns. */
 export interface Stretches {
@@ -132,6 +133,22 @@ export function checkTables(ctx: IommuContext, path: string, runs: MappingRuns, 
       `the device can write to ${pages(writable)} of the tables that say what it can reach`,
       { path, pa: addressOfFrame(writable.first), length: 4096, actual: hex(addressOfFrame(writable.first)) },
     );
+}
+
+/**
+ * All checks of one address space: no table of its own, nor of those that lead to it, lies where the device can write, and
+ * what it reaches is kept, where that is known.
+ */
+export function checkSpace(
+  ctx: IommuContext,
+  path: string,
+  { runs, tables }: Reach,
+  deviceTables: FrameSet | undefined,
+  kept: Kept | undefined,
+): void {
+  checkTables(ctx, path, runs, tables);
+  if (deviceTables) checkTables(ctx, path, runs, deviceTables);
+  if (kept) checkReach(ctx, path, runs, kept);
 }
 
 /** Frames of one kind, and the first of them. */

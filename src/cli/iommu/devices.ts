@@ -1,5 +1,5 @@
 import type { DeviceEntry } from "../../../formats/iommu/device.js";
-import { checkReach, checkTables } from "../../iommu/cross-check.js";
+import { checkSpace } from "../../iommu/cross-check.js";
 import { allOfMemory, mappedBytes, newReaches, type Reach } from "../../iommu/reach.js";
 import type { Exit } from "../exit.js";
 import { exitOfFindings } from "../exit.js";
@@ -31,9 +31,7 @@ export async function iommuDevicesCommand(run: Run, file: string, options: Iommu
       // Devices of one domain reach the same: what is wrong with it is said once, of the first.
       if (checked.has(reach)) continue;
       checked.add(reach);
-      checkTables(reading.ctx, entry.path, reach.runs, reach.tables);
-      checkTables(reading.ctx, entry.path, reach.runs, unit.tables);
-      if (kept) checkReach(reading.ctx, entry.path, reach.runs, kept);
+      checkSpace(reading.ctx, entry.path, reach, unit.tables, kept);
     }
     run.progress.clear();
     const { findings } = reading;

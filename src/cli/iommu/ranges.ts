@@ -1,7 +1,6 @@
-import type { DeviceEntry } from "../../../formats/iommu/device.js";
 import { type Mapping, type MappingRuns, mappingAt, mappingsOf } from "../../../formats/iommu/mappings.js";
 import { IOMMU_READ, IOMMU_WRITE } from "../../../formats/iommu/prot.js";
-import { checkReach, checkTables } from "../../iommu/cross-check.js";
+import { checkSpace } from "../../iommu/cross-check.js";
 import { allOfMemory, mappedBytes, reachOf } from "../../iommu/reach.js";
 import type { Exit } from "../exit.js";
 import { exitOfFindings } from "../exit.js";
@@ -11,7 +10,7 @@ import type { Run } from "../run.js";
 import { rangeText } from "../sections.js";
 import { exactBytes, humanBytes, plural } from "../text.js";
 import { keptIn, openSpace, type SpaceOptions } from "./input.js";
-import { accessText, domainText, spaceName, translationText, writeFindings } from "./text.js";
+import { accessText, spaceHead, writeFindings } from "./text.js";
 
 /** `kho iommu ranges FILE`: what one device can reach. */
 export async function iommuRangesCommand(run: Run, file: string, options: SpaceOptions): Promise<Exit> {
@@ -24,10 +23,7 @@ export async function iommuRangesCommand(run: Run, file: string, options: SpaceO
     const { vendor, unit, reading, entry } = openSpace(run, image, options);
     const { ctx, findings } = reading;
     const { runs, tables } = reachOf(ctx, entry);
-    checkTables(ctx, entry.path, runs, tables);
-    if (unit) checkTables(ctx, entry.path, runs, unit.tables);
-    const kept = keptIn(run, image, options);
-    if (kept) checkReach(ctx, entry.path, runs, kept);
+    checkSpace(ctx, entry.path, { runs, tables }, unit?.tables, keptIn(run, image, options));
     run.progress.clear();
     if (options.json) {
       const { rangesJson } = await import("../../interchange-iommu.js");
@@ -38,17 +34,11 @@ export async function iommuRangesCommand(run: Run, file: string, options: SpaceO
       out.flush();
       return exitOfFindings(findings);
     }
-    writeHead(run, vendor, entry, runs);
+    out.line(spaceHead(style, vendor, entry));
+    if (entry.table) out.line(`${plural(runs.length, "range")}, ${exactBytes(mappedBytes(runs))}`);
     writeRuns(run, runs);
     return writeFindings(run, findings);
   });
-}
-
-function writeHead({ out, style }: Run, vendor: string, entry: DeviceEntry, runs: MappingRuns): void {
-  const domain = domainText(entry);
-  const name = [vendor, spaceName(entry)].filter((part) => part !== "").join(" ");
-  out.line(`${style.bold(name)}  ${domain === "" ? "" : `${domain}; `}${translationText(entry)}`);
-  if (entry.table) out.line(`${plural(runs.length, "range")}, ${exactBytes(mappedBytes(runs))}`);
 }
 
 /** Written as they come, not gathered as a table: there may be millions. */
@@ -56,13 +46,13 @@ function writeRuns({ out, style }: Run, runs: MappingRuns): void {
   if (runs.length === 0) return;
   const last = mappingAt(runs, runs.length - 1);
   const width = rangeText(last.iova, last.size).length;
-  let paWidth = 0;
+  let highest = 0;
   for (let i = 0; i < runs.length; i++) {
     // The longest range is one of the highest addresses.
     const end = runs.pa[i]! + runs.frames[i]!;
-    if (end > paWidth) paWidth = end;
+    if (end > highest) highest = end;
   }
-  const digits = 2 * (BigInt(paWidth) << 12n).toString(16).length + 5;
+  const digits = 2 * (BigInt(highest) << 12n).toString(16).length + 5;
   out.line();
   out.line(style.dim(`${"IOVA".padEnd(width)}  ${"PHYSICAL".padEnd(digits)}  ACCESS       BYTES  PAGES`));
   for (const mapping of mappingsOf(runs)) {

@@ -7,6 +7,7 @@ import { hex } from "../../report/hex.js";
 import { type Exit, exitOfFindings } from "../exit.js";
 import { countText, groupFindings, groupLines } from "../finding.js";
 import type { Run } from "../run.js";
+import type { Style } from "../terminal.js";
 import { humanBytes } from "../text.js";
 
 /** `r-`, `rw`, `-w`. */
@@ -33,6 +34,13 @@ export function translationText({ kind, table, parent }: DeviceEntry): string {
 
 /** `DID 3`. */
 export const domainText = ({ domain }: DeviceEntry): string => (domain ? `${domain.name} ${domain.id}` : "");
+
+/** What a verb about one address space begins with: whose it is, and how it is translated. */
+export function spaceHead({ bold }: Style, vendor: string, entry: DeviceEntry): string {
+  const name = [vendor, spaceName(entry)].filter((part) => part !== "").join(" ");
+  const how = [domainText(entry), translationText(entry)].filter((part) => part !== "").join("; ");
+  return `${bold(name)}  ${how}`;
+}
 
 /** Findings below what they are about, and the exit code. */
 export function writeFindings({ out, style, columns }: Run, findings: readonly Finding[]): Exit {

@@ -15,7 +15,7 @@ import { alignRows } from "../table.js";
 import { humanBytes } from "../text.js";
 import { address } from "../values.js";
 import { openSpace, type SpaceOptions } from "./input.js";
-import { accessText, domainText, spaceName, translationText, writeFindings } from "./text.js";
+import { accessText, spaceHead, writeFindings } from "./text.js";
 
 /** Where an address leads, through one table or two. */
 interface Result {
@@ -51,9 +51,7 @@ export async function iommuTranslateCommand(
       out.flush();
       return exit;
     }
-    const domain = domainText(entry);
-    const name = [vendor, spaceName(entry)].filter((part) => part !== "").join(" ");
-    out.line(`${style.bold(name)}  ${domain === "" ? "" : `${domain}; `}${translationText(entry)}`);
+    out.line(spaceHead(style, vendor, entry));
     out.line();
     for (const line of stepLines(entry, result)) out.line(line);
     out.line();
