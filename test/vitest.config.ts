@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -6,6 +7,8 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // Boots real kernels: `npm run test:kernel`.
     exclude: ["test/kernel/**"],
+    globalSetup: "test/cli/bundle.ts",
+    maxWorkers: availableParallelism(),
     testTimeout: 60_000,
   },
 });

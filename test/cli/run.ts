@@ -5,9 +5,9 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gunzipSync } from "node:zlib";
 import { afterAll } from "vitest";
+import { bundled } from "./bundle.js";
 
 export const root = fileURLToPath(new URL("../..", import.meta.url));
-const main = join(root, "src/cli/main.ts");
 
 /** What a call left behind. */
 export interface Result {
@@ -26,11 +26,11 @@ const plain = Object.fromEntries(
 
 /** Runs `kho ARGS` from the checkout, as a process of its own. */
 export const run = (args: readonly string[], options: Options = {}): Promise<Result> =>
-  start(process.execPath, ["--import", "tsx", main, ...args], options);
+  start(process.execPath, [bundled, ...args], options);
 
 /** Runs a line of shell in which `$KHO` is the command. */
 export const shell = (line: string): Promise<Result> =>
-  start("bash", ["-c", line], { env: { KHO: `${process.execPath} --import tsx ${main}` } });
+  start("bash", ["-c", line], { env: { KHO: `${process.execPath} ${bundled}` } });
 
 interface Options {
   readonly input?: Uint8Array;
