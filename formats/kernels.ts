@@ -106,6 +106,14 @@ export function isAtLeast(kernel: Kernel, release: string): boolean {
   return (major - wantedMajor || minor - wantedMinor || patch - wantedPatch) >= 0;
 }
 
+/** The releases of a row, for people: `6.17 to 6.17.8` where another row begins in the same series, else its name. */
+export function spanOf(kernel: Kernel): string {
+  const [major, minor] = parseVersion(kernel.release)!;
+  const next = parseVersion(kernels[kernels.indexOf(kernel) + 1]?.release ?? "");
+  const ends = next && next[0] === major && next[1] === minor && next[2] !== undefined;
+  return ends ? `${kernel.release} to ${major}.${minor}.${next[2]! - 1}` : kernel.release;
+}
+
 /** The newest release that is known. */
 export const newestKernel: Kernel = from73;
 

@@ -32,6 +32,28 @@ export const elf64Ehdr = struct(
   source,
 );
 
+/** The same of a 32-bit file. */
+export const elf32Ehdr = struct(
+  "elf32_hdr",
+  {
+    e_ident: elfIdent,
+    e_type: u16,
+    e_machine: u16,
+    e_version: u32,
+    e_entry: u32,
+    e_phoff: u32,
+    e_shoff: u32,
+    e_flags: u32,
+    e_ehsize: u16,
+    e_phentsize: u16,
+    e_phnum: u16,
+    e_shentsize: u16,
+    e_shnum: u16,
+    e_shstrndx: u16,
+  },
+  source,
+);
+
 /** A program header: where a piece of memory is in the file. */
 export const elf64Phdr = struct(
   "elf64_phdr",
@@ -66,6 +88,24 @@ export const elf64Shdr = struct(
   source,
 );
 
+/** The same of a 32-bit file. */
+export const elf32Shdr = struct(
+  "elf32_shdr",
+  {
+    sh_name: u32,
+    sh_type: u32,
+    sh_flags: u32,
+    sh_addr: u32,
+    sh_offset: u32,
+    sh_size: u32,
+    sh_link: u32,
+    sh_info: u32,
+    sh_addralign: u32,
+    sh_entsize: u32,
+  },
+  source,
+);
+
 /** The header of a note. Name and contents follow, each padded to 4 bytes. */
 export const elf64Nhdr = struct("elf64_note", { n_namesz: u32, n_descsz: u32, n_type: u32 }, source);
 
@@ -86,5 +126,10 @@ export const PT_NOTE = 4;
 /** Bits of `p_flags`. */
 export const PF_W = 2;
 export const PF_R = 4;
+/** `sh_type` of a section that takes no room in the file, and the bit of `sh_flags` of one that is compressed. */
+export const SHT_NOBITS = 8;
+export const SHF_COMPRESSED = 0x800;
+/** `e_shstrndx` of a file whose index is in `sh_link` of section header 0. */
+export const SHN_XINDEX = 0xffff;
 /** `e_phnum` of a file with 0xffff or more program headers: the count is in `sh_info` of section header 0. */
 export const PN_XNUM = 0xffff;

@@ -4,7 +4,16 @@ export { decode, isTerminated } from "./decode.js";
 export { encode, encodeInto } from "./encode.js";
 export { encodeColumns } from "./encode-columns.js";
 export { printLayout } from "./print.js";
-export { capacity, type Member, memberOf, offsetOf, type Resolved, resolve, sizeOf } from "./resolve.js";
+export {
+  capacity,
+  extent,
+  type Member,
+  memberOf,
+  offsetOf,
+  type Resolved,
+  resolve,
+  sizeOf,
+} from "./resolve.js";
 export { bytesFromText, escapeText, textFromBytes } from "./text.js";
 export {
   type ArrayOf,
