@@ -2,6 +2,7 @@ import { capacity, decode, offsetOf, type Struct, sizeOf } from "../../src/layou
 import type { PhysAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
 import { hex } from "../../src/report/hex.js";
+import { misread } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { blockPath } from "../paths.js";
 import { khoBlockHeaderSer } from "./layout.js";
@@ -44,6 +45,8 @@ export function* decodeBlocks(
 ): Generator<Block> {
   const { abi } = ctx;
   const most = blockCapacity(record, ctx);
+  /** Pages that are something else, or blocks of another list. */
+  const foreign = new Set<PhysAddr>();
   let pa = head;
   for (let index = 0; pa !== 0n; index++) {
     const at = blockPath(path, index);
@@ -60,15 +63,19 @@ export function* decodeBlocks(
     const bytes = readMemory(ctx, pa, abi.pageSize, at, oops);
     if (!bytes) return;
     const owner = ctx.claims.claim(pa, 1, 0, at);
-    if (owner !== undefined) {
-      const cycle = owner.startsWith(`${path}.blocks[`);
-      ctx.report(
-        "error",
-        cycle ? "block-list-cycle" : "structure-reused",
-        `the block at ${hex(pa)} is in use already, as ${owner}`,
-        { ...place, consequence: invalid },
-      );
+    if (foreign.has(pa) || owner?.startsWith(`${path}.blocks[`)) {
+      ctx.report("error", "block-list-cycle", `the block at ${hex(pa)} is in use already, as ${owner}`, {
+        ...place,
+        consequence: invalid,
+      });
       return;
+    }
+    if (owner !== undefined) {
+      foreign.add(pa);
+      ctx.report("error", "structure-reused", `the block at ${hex(pa)} is in use already, as ${owner}`, {
+        ...place,
+        consequence: misread(invalid.phase, "whatever is there is taken for records"),
+      });
     }
     const { next, count } = decode(khoBlockHeaderSer, bytes, 0, abi);
     if (count === 0n || count > BigInt(most))
@@ -87,6 +94,8 @@ export function* decodeBlocks(
           consequence: invalid,
         },
       );
+    // What is no block may say anything, and may be reached from any number of lists.
+    if (owner !== undefined && count === 0n) return;
     yield { pa, bytes, recordsAt: sizeOf(khoBlockHeaderSer, abi), count: Math.min(Number(count), most) };
     pa = next;
   }

@@ -8,7 +8,7 @@ import {
   sizeOf,
   textFromBytes,
 } from "../../src/layout/index.js";
-import { type PhysAddr, physAddr } from "../../src/memory/index.js";
+import { endOfMemory, type PhysAddr, physAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
 import { bootStops, itemIgnored, luoPanics, misread, openFails, openOops } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
@@ -345,14 +345,19 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
         actual: String(pgcnt),
       },
     );
-  if (count > BigInt(most))
+  if (count > BigInt(most)) {
+    const last = pa + BigInt(at) + (count - 1n) * BigInt(size);
     ctx.report("error", "flb-count", `the FLB page says that it holds ${count} entries`, {
       path: `${path}.count`,
       pa,
       expected: `0 to ${most}`,
       actual: String(count),
-      consequence: oops,
+      consequence:
+        last < endOfMemory && ctx.memory.has(physAddr(last), size)
+          ? misread("boot", "a search goes on behind the page")
+          : oops,
     });
+  }
   return Array.from({ length: Math.min(Number(count), most) }, (_, i) => {
     const offset = at + i * size;
     const entryPa = physAddr(pa + BigInt(offset));
@@ -375,10 +380,9 @@ export function decodeFlbs(ctx: Context, pa: PhysAddr): LuoFlb[] {
         length: size,
         expected: "at least 1",
         actual: "0",
-        consequence: itemIgnored(
-          "it is not found, and finishing a file that depends on it warns",
-          "ENOENT",
-          "retrieve",
+        consequence: misread(
+          "boot",
+          "it is found, but what counts its users warns, and it is never finished",
         ),
       });
     return { name, data, count: references, pa: entryPa };

@@ -18,7 +18,13 @@ export const exits = {
 
 export type Exit = (typeof exits)[keyof typeof exits];
 
-const callersFault: ReadonlySet<Code> = new Set(["usage", "unknown-release", "unknown-layout", "not-found"]);
+const callersFault: ReadonlySet<Code> = new Set([
+  "usage",
+  "unknown-release",
+  "unknown-layout",
+  "policy-malformed",
+  "not-found",
+]);
 
 /** The exit code for an error by its code: the caller's fault, the machine's, else the input's. */
 export function exitOf(code: Code): Exit {

@@ -1,6 +1,11 @@
 import { Command, Option } from "commander";
 import pkg from "../../package.json" with { type: "json" };
+import { abiVerbs } from "./abi/verbs.js";
+import { compatVerbs } from "./compat/compat-verbs.js";
+import { craftVerbs } from "./compat/craft-verbs.js";
+import { preflightVerbs } from "./compat/preflight-verbs.js";
 import type { Exit } from "./exit.js";
+import { fuzzVerbs } from "./fuzz/verbs.js";
 import { iommuVerbs } from "./iommu/verbs.js";
 import type { Run } from "./run.js";
 import { address, index, pageSize, size, token } from "./values.js";
@@ -193,11 +198,17 @@ const verbs: readonly Verb[] = [
     bare: true,
     run: async (run, [name], options) => (await import("./layout.js")).layoutCommand(run, name, options),
   },
+  ...compatVerbs,
+  ...craftVerbs,
+  ...preflightVerbs,
+  ...fuzzVerbs,
   ...iommuVerbs,
+  ...abiVerbs,
 ];
 
 /** What verbs that are made of others are about. */
 const groups: Readonly<Record<string, string>> = {
+  abi: "which structures a kernel hands over, from its own types, and what changed about them",
   iommu: "what devices can reach: IOMMU page tables, from the root register on",
 };
 

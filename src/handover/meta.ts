@@ -16,6 +16,9 @@ export interface Meta {
   readonly arch?: "x86_64" | "aarch64";
   /** Bytes. */
   readonly pageSize?: number;
+  /** The machine's memory: its first address, and its bytes. */
+  readonly ramBase?: bigint;
+  readonly ramSize?: bigint;
   /** An IOMMU and the registers that lead to its tables. */
   readonly iommu?: IommuMeta;
 }
@@ -31,6 +34,8 @@ const addresses = [
   "scratchSize",
   "setupDataHead",
   "setupDataPhys",
+  "ramBase",
+  "ramSize",
 ] as const;
 const architectures: Record<string, Meta["arch"]> = {
   x86_64: "x86_64",

@@ -7,6 +7,7 @@ import { LUO_KHO_ENTRY_NAME } from "../../formats/luo/luo.js";
 import { encodeReserveMem } from "../../formats/memblock/encode.js";
 import { MEMBLOCK_KHO_FDT } from "../../formats/memblock/memblock.js";
 import type { MemoryRange, PhysAddr } from "../memory/index.js";
+import type { Code } from "../report/codes.js";
 import type { Finding } from "../report/finding.js";
 import { allocateZeroed } from "./allocate.js";
 import { errnoOf } from "./errno.js";
@@ -78,6 +79,8 @@ export interface Booted {
 
 type Received = Extract<Reception, { kind: "received" }>;
 
+/** Faults of the hand-off for which it is ignored. */
+const unmappable: ReadonlySet<Code> = new Set(["handoff-malformed", "scratch-malformed"]);
 /** Where a cold kernel lies: 16 MiB into memory. */
 const kernelImage = { offset: 2 ** 24, size: 2 ** 24 };
 /** Longest `uname -r`. */
@@ -105,6 +108,8 @@ export function bootKernel(
       : receive({ ram, hardware, kernel, handoff });
   const { findings } = reception;
   const reason = reception.kind === "received" ? undefined : reception.reason;
+  // What is said to have no bytes cannot be mapped, which the kernel takes for a mistake of its own.
+  if (reason && unmappable.has(reason.code)) log.push(`WARNING: early_ioremap: ${reason.message}`);
   if (reason) log.push(`KHO: ${reason.message}`);
   if (reception.kind === "panic")
     return { outcome: { kind: "panic", reason: reception.reason }, findings, log };
@@ -155,6 +160,7 @@ function up(
     setUp(kho) {
       if (kernel.metadata === undefined) return;
       const before = received && incomingMetadata(received);
+      if (before) log(`KHO: exec from: ${before.previousRelease} (count ${before.kexecCount})`);
       writeMetadata({ ram, abi, kernel }, kho, options.release, before?.kexecCount ?? 0);
     },
   });

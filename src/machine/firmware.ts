@@ -29,17 +29,24 @@ const tables = 0x21000n;
 /** Where the RAM of QEMU's arm64 board begins. */
 const armBase = 0x40000000n;
 
+/** The architecture whose kernels are meant with a page size, unless somebody says otherwise. */
+const usualArch = (pageSize: number): Hardware["arch"] => (pageSize === 4 * KiB ? "x86_64" : "aarch64");
+
 /**
- * Describes a machine of `memory` bytes, divided evenly among `nodes`. 4K pages make it a PC, with the hole below 1 MiB;
- * 16K and 64K pages an arm64 board.
+ * Describes a machine of `memory` bytes, divided evenly among `nodes`. 4K pages make it a PC, with the hole below 1 MiB,
+ * unless `arch` says otherwise; 16K and 64K pages an arm64 board.
  * @throws KhoError `usage` for a page size that no kernel has, or too little memory
  */
-export function newHardware(memory: bigint, nodes: number, pageSize: number): Hardware {
+export function newHardware(
+  memory: bigint,
+  nodes: number,
+  pageSize: number,
+  arch = usualArch(pageSize),
+): Hardware {
   if (![4 * KiB, 16 * KiB, 64 * KiB].includes(pageSize))
     throw new KhoError("usage", `no kernel has pages of ${pageSize} bytes`, {
       expected: "4096, 16384 or 65536",
     });
-  const arch = pageSize === 4 * KiB ? "x86_64" : "aarch64";
   const abi: Abi = { byteOrder: "little", pageSize };
   if (!Number.isInteger(nodes) || nodes < 1 || nodes > 64)
     throw new KhoError("usage", `a machine has 1 to 64 NUMA nodes, not ${nodes}`);

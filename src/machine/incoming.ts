@@ -1,12 +1,12 @@
 /** What the parts of a kernel get of a handover that was received. */
-import type { KexecMetadata } from "../../formats/kho/metadata.js";
-import type { ReserveMem } from "../../formats/memblock/memblock.js";
-import { filesPath, sessionPath, sessionsPath } from "../../formats/paths.js";
+import { type KexecMetadata, KHO_METADATA_NODE_NAME } from "../../formats/kho/metadata.js";
+import { MEMBLOCK_KHO_FDT, type ReserveMem } from "../../formats/memblock/memblock.js";
+import { filesPath, flbsPath, sessionPath, sessionsPath, subtreePath } from "../../formats/paths.js";
 import type { PhysAddr } from "../memory/index.js";
 import type { Code } from "../report/codes.js";
 import type { Finding } from "../report/finding.js";
 import { type Errno, errnos } from "./errno.js";
-import type { IncomingFault, IncomingLuo } from "./luo/incoming.js";
+import type { IncomingLuo, IncomingSessionFault } from "./luo/incoming.js";
 import type { Reception } from "./receive.js";
 
 type Received = Extract<Reception, { kind: "received" }>;
@@ -14,17 +14,19 @@ type Received = Extract<Reception, { kind: "received" }>;
 /** The nodes of the root tree, as `kho_retrieve_subtree` finds them. */
 export function incomingSubtrees({ handover, later }: Received): Map<string, Errno | Node> {
   const nodes = new Map<string, Errno | Node>();
-  for (const { name, pa, size } of handover.subtrees) {
-    const malformed = later.some(
-      ({ code, path }) =>
-        (code === "property-missing" || code === "property-bad-length") &&
-        path.startsWith(`subtrees.${name}.`),
-    );
-    // Of two nodes of one name the first is found.
-    if (!nodes.has(name)) nodes.set(name, malformed ? "EINVAL" : { pa, size });
-  }
+  // Of two nodes of one name the first is found.
+  for (const { name, pa, size } of handover.subtrees)
+    if (!nodes.has(name)) nodes.set(name, isMalformed(later, name) ? "EINVAL" : { pa, size });
   return nodes;
 }
+
+/** True if the node of a subtree lacks a property, be it one that the subtree's reader does not look at. */
+const isMalformed = (findings: readonly Finding[], subtree: string): boolean =>
+  findings.some(
+    ({ code, path }) =>
+      (code === "property-missing" || code === "property-bad-length") &&
+      path.startsWith(`${subtreePath(subtree)}.`),
+  );
 
 interface Node {
   readonly pa: PhysAddr;
@@ -33,6 +35,7 @@ interface Node {
 
 /** The regions that can be revived. */
 export function incomingRegions({ handover, later }: Received): Map<string, ReserveMem> {
+  if (isMalformed(later, MEMBLOCK_KHO_FDT)) return new Map();
   const spoilt = later
     .filter(({ code, severity }) => code === "reserve-mem-malformed" && severity === "error")
     .map(({ path }) => path);
@@ -49,7 +52,8 @@ export function incomingRegions({ handover, later }: Received): Map<string, Rese
 }
 
 /** What the previous kernel says of itself. */
-export const incomingMetadata = ({ handover }: Received): KexecMetadata | undefined => handover.kexecMetadata;
+export const incomingMetadata = ({ handover, later }: Received): KexecMetadata | undefined =>
+  isMalformed(later, KHO_METADATA_NODE_NAME) ? undefined : handover.kexecMetadata;
 
 /** What live update finds out by itself, from the handlers that are registered and the names it has seen. */
 const leftToLuo: ReadonlySet<Code> = new Set([
@@ -66,16 +70,26 @@ export function incomingLuo({ handover, structures, later }: Received): Incoming
   const lists = blocksByList(structures, BigInt(handover.pageSize));
   const carrying = (path: string): readonly PhysAddr[] => lists.get(path) ?? [];
   /** What is wrong with each session, and under no name what is wrong with all of them; the first fault counts. */
-  const faults = new Map<string | undefined, IncomingFault>();
+  const faults = new Map<string | undefined, IncomingSessionFault>();
+  const warnings = new Map<string | undefined, string>();
   for (const finding of later) {
-    const { code, path, consequence } = finding;
+    const { code, path, severity, message, consequence } = finding;
+    if (code === "file-count" && severity === "warning") warnings.set(sessionOf(path), message);
     if (consequence?.phase !== "open" || !consequence.all || leftToLuo.has(code)) continue;
     const session = sessionOf(path);
     if (!faults.has(session)) faults.set(session, faultOf(finding));
   }
-  const faultIn = (session?: string): { readonly fault?: IncomingFault } => {
+  const faultIn = (session?: string): { readonly fault?: IncomingSessionFault } => {
     const fault = faults.get(session);
     return fault ? { fault } : {};
+  };
+  const flbFault = later.find(
+    ({ path, consequence }) =>
+      consequence?.outcome === "panic" && (path === flbsPath || path.startsWith(`${flbsPath}.`)),
+  );
+  const warningIn = (session: string): { readonly warning?: string } => {
+    const warning = warnings.get(session);
+    return warning === undefined ? {} : { warning };
   };
   const noFlbs = later.some(({ code }) => code === "flb-missing");
   return {
@@ -85,9 +99,11 @@ export function incomingLuo({ handover, structures, later }: Received): Incoming
       files,
       carrying: carrying(filesPath(sessionPath(i))),
       ...faultIn(sessionPath(i)),
+      ...warningIn(sessionPath(i)),
     })),
     ...faultIn(),
     ...(!noFlbs && { flbs: luo.flbs }),
+    ...(flbFault && { flbFault: faultOf(flbFault) }),
     carrying: carrying(sessionsPath),
   };
 }
@@ -111,7 +127,19 @@ function blocksByList(structures: Received["structures"], pageSize: bigint): Map
   return lists;
 }
 
-function faultOf({ message, consequence }: Finding): IncomingFault {
+function faultOf({ code, message, consequence }: Finding): IncomingSessionFault {
   const errno = consequence?.errno;
-  return { detail: message, ...(errno !== undefined && errno in errnos && { errno: errno as Errno }) };
+  return {
+    detail: message,
+    ofList: ofLists.has(code),
+    ...(errno !== undefined && errno in errnos && { errno: errno as Errno }),
+  };
 }
+
+/** Faults of a list of blocks itself. */
+const ofLists: ReadonlySet<Code> = new Set([
+  "block-bad-count",
+  "block-list-cycle",
+  "block-list-too-long",
+  "memory-absent",
+]);

@@ -47,6 +47,13 @@ export interface Content {
 /** What every byte of poisoned memory is. */
 export const poisonByte = 0xa5;
 
+/** Pages that have a content from the beginning, without being stored: those of a file that holds a machine's memory. */
+export interface GivenPages {
+  readonly stretches: readonly { readonly pfn: number; readonly pages: number }[];
+  /** The bytes of one of them, always the same; they are not changed. */
+  page(pfn: number): Uint8Array;
+}
+
 /** Bytes of a page, and the RAM that may change them; all others copy them first. */
 interface Page {
   readonly user: object;
@@ -62,20 +69,34 @@ interface Chunk {
 /** Forgetting a large folio's pages, or sharing them, is one step where it is one chunk. */
 const chunkPages = 512;
 
-/**
- * RAM that reads as zeros. `ranges` are bytes, in any order, and need not be whole pages, as firmware's are not;
- * `pageSize` is in bytes.
- */
-export function newRam({ ranges, pageSize }: { ranges: readonly MemoryRange[]; pageSize: number }): Ram {
-  return ramOf(ranges, pageSize, new Map(), newIntervals());
+/** What a page is that is not stored and not zeros. */
+type Unstored = "poison" | "given";
+
+/** What a RAM is made of. */
+export interface RamOptions {
+  /** Bytes, in any order; they need not be whole pages, as firmware's are not. */
+  readonly ranges: readonly MemoryRange[];
+  /** Bytes. */
+  readonly pageSize: number;
+  readonly given?: GivenPages;
 }
 
-/** `chunks` by PFN / `chunkPages`. A page that is not stored is poison or zeros; of a stored one `poisoned` says nothing. */
+/** RAM that reads as zeros, but for pages that are given. */
+export function newRam({ ranges, pageSize, given = noPages }: RamOptions): Ram {
+  const unstored = newIntervals<Unstored>();
+  for (const { pfn, pages } of given.stretches) unstored.set(pfn, pfn + pages, "given");
+  return ramOf(ranges, pageSize, given.page, new Map(), unstored);
+}
+
+const noPages: GivenPages = { stretches: [], page: () => new Uint8Array(0) };
+
+/** `chunks` by PFN / `chunkPages`. Of a page that is stored `unstored` says nothing. */
 function ramOf(
   banks: readonly MemoryRange[],
   pageSize: number,
+  given: GivenPages["page"],
   chunks: Map<number, Chunk>,
-  poisoned: Intervals<true>,
+  unstored: Intervals<Unstored>,
 ): Ram {
   /** Stands for this RAM; a new one from every snapshot on, which may not see later writes. */
   let user = {};
@@ -97,8 +118,13 @@ function ramOf(
     const { pages } = ownChunk(Math.floor(pfn / chunkPages));
     const page = pages.get(pfn);
     if (page?.user === user) return page.bytes;
-    const bytes = page ? page.bytes.slice() : new Uint8Array(pageSize);
-    if (!page && poisoned.get(pfn)) bytes.fill(poisonByte);
+    const kind = page ? undefined : unstored.get(pfn);
+    const bytes = page
+      ? page.bytes.slice()
+      : kind === "given"
+        ? given(pfn).slice()
+        : new Uint8Array(pageSize);
+    if (kind === "poison") bytes.fill(poisonByte);
     pages.set(pfn, { user, bytes });
     return bytes;
   };
@@ -135,11 +161,11 @@ function ramOf(
   };
 
   /** Makes pages read as all poison or all zeros. */
-  const unstore = (pfn: number, pages: number, poison: true | undefined): void => {
+  const unstore = (pfn: number, pages: number, poison: "poison" | undefined): void => {
     if (pages === 0) return;
     demand(addressOf(pfn, pageSize), pages * pageSize);
     forget(pfn, pfn + pages);
-    poisoned.set(pfn, pfn + pages, poison);
+    unstored.set(pfn, pfn + pages, poison);
   };
 
   /** The bytes of one bank, from a page and an offset in it on. */
@@ -152,20 +178,22 @@ function ramOf(
         const from = first + Math.floor((skip + at) / pageSize);
         const offset = (skip + at) % pageSize;
         if (offset + length <= pageSize) {
-          const page = stored(from);
+          const page = stored(from) ?? (unstored.get(from) === "given" ? given(from) : undefined);
           if (page) return page.subarray(offset, offset + length);
         }
         const bytes = new Uint8Array(length);
         const to = from + Math.ceil((offset + length) / pageSize);
-        for (const piece of poisoned.pieces(from, to)) {
-          const end = (piece.to - from) * pageSize - offset;
-          bytes.fill(poisonByte, Math.max((piece.from - from) * pageSize - offset, 0), end);
-        }
-        for (let pfn = from; pfn < to; pfn++) {
+        const put = (pfn: number, page: Uint8Array | undefined): void => {
           const start = (pfn - from) * pageSize - offset;
-          const page = stored(pfn)?.subarray(Math.max(-start, 0), length - start);
-          if (page) bytes.set(page, Math.max(start, 0));
+          if (page) bytes.set(page.subarray(Math.max(-start, 0), length - start), Math.max(start, 0));
+        };
+        for (const piece of unstored.pieces(from, to)) {
+          const end = (piece.to - from) * pageSize - offset;
+          if (piece.value === "poison")
+            bytes.fill(poisonByte, Math.max((piece.from - from) * pageSize - offset, 0), end);
+          else for (let pfn = piece.from; pfn < piece.to; pfn++) if (!stored(pfn)) put(pfn, given(pfn));
         }
+        for (let pfn = from; pfn < to; pfn++) put(pfn, stored(pfn));
         return bytes;
       },
     };
@@ -191,14 +219,14 @@ function ramOf(
         if (isZero(part)) {
           // Zeros are stored only where they are among other bytes.
           if (part.length === pageSize) unstore(pfn, 1, undefined);
-          if (!stored(pfn) && !poisoned.get(pfn)) continue;
+          if (!stored(pfn) && !unstored.get(pfn)) continue;
         }
         writable(pfn).set(part, offset);
       }
     },
     zero: (pfn, pages) => unstore(pfn, pages, undefined),
-    poison: (pfn, pages) => unstore(pfn, pages, true),
-    isStored: (pfn) => stored(pfn) !== undefined,
+    poison: (pfn, pages) => unstore(pfn, pages, "poison"),
+    isStored: (pfn) => stored(pfn) !== undefined || unstored.get(pfn) === "given",
     contents(pfn, pages) {
       const end = pfn + pages;
       const found: { -readonly [K in keyof Content]: Content[K] }[] = [];
@@ -211,9 +239,9 @@ function ramOf(
       const addUnstored = (from: number, to: number): void => {
         if (from === to) return;
         let at = from;
-        for (const piece of poisoned.pieces(from, to)) {
+        for (const piece of unstored.pieces(from, to)) {
           add(at, piece.from, "zeros");
-          add(piece.from, piece.to, "poison");
+          add(piece.from, piece.to, piece.value === "given" ? "stored" : "poison");
           at = piece.to;
         }
         add(at, to, "zeros");
@@ -230,7 +258,7 @@ function ramOf(
     },
     snapshot() {
       user = {};
-      return ramOf(banks, pageSize, new Map(chunks), poisoned.copy());
+      return ramOf(banks, pageSize, given, new Map(chunks), unstored.copy());
     },
   };
 }

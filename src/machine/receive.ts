@@ -5,7 +5,7 @@ import { isAtLeast, type Kernel } from "../../formats/kernels.js";
 import { PROP_PRESERVED_MEMORY_MAP } from "../../formats/kho/root.js";
 import { newRuns, type Runs } from "../../formats/kho/runs.js";
 import { luoPath } from "../../formats/paths.js";
-import { type Decoded, decodeHandover, type Handover } from "../handover/index.js";
+import { type Decoded, type DecodeOptions, decodeHandover, type Handover } from "../handover/index.js";
 import type { Image } from "../image/image.js";
 import { type Abi, pageShift } from "../layout/index.js";
 import { type PhysAddr, pfnOf } from "../memory/index.js";
@@ -16,7 +16,10 @@ import { common, merged, type Stretch, stretchesOf, without } from "./kho/blocks
 import type { Ram } from "./ram.js";
 
 /** Why a kernel did something: the fault that it ran into. */
-export type Reason = Pick<Finding, "code" | "message" | "path" | "pa" | "consequence">;
+export type Reason = Pick<
+  Finding,
+  "code" | "message" | "path" | "pa" | "expected" | "actual" | "consequence"
+>;
 
 /** What became of a handover at boot. */
 export type Reception =
@@ -53,8 +56,8 @@ export interface Arrival {
 export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception {
   const { pageSize } = hardware.abi;
   const image: Image = { kind: "raw", memory: ram, arch: hardware.arch, findings: [] };
-  const read = (): Decoded =>
-    decodeHandover(image, { handoff, release: kernel.release, pageSize, mode: "forensic" });
+  const read = (limits: DecodeOptions["limits"] = {}): Decoded =>
+    decodeHandover(image, { handoff, release: kernel.release, pageSize, mode: "forensic", limits });
   let first: Decoded;
   try {
     first = read();
@@ -74,7 +77,9 @@ export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception 
   const banks = banksOf(hardware);
   const end = banks.at(-1)!.end;
   const stopped =
-    fatal(findings, "panic", kernel) ?? ((blocks.at(-1)?.end ?? 0) > end && outsideRam(end, pageSize));
+    fatal(findings, "panic", kernel) ??
+    scratchLost(findings) ??
+    ((blocks.at(-1)?.end ?? 0) > end && outsideRam(end, pageSize));
   if (stopped) return { kind: "panic", reason: stopped, findings };
   const kept = preserved ? stretchesOf(keptOf(preserved.runs, kernel, hardware.abi)) : [];
 
@@ -92,7 +97,8 @@ export function receive({ ram, hardware, kernel, handoff }: Arrival): Reception 
   for (const { start, end: until } of without(banks, needed)) ram.poison(start, until - start);
   let second: Decoded | undefined;
   try {
-    second = read();
+    // Nobody looks at lists of folios, which are long, before a file is retrieved.
+    second = read({ maxFolios: 0 });
   } catch (error) {
     if (!isKhoError(error)) throw error;
   }
@@ -151,4 +157,10 @@ function outsideRam(end: number, pageSize: number): Reason {
     pa: BigInt(end) * BigInt(pageSize),
     consequence: bootStops("unhandled fault while the map is read"),
   };
+}
+
+/** Where there is no memory there are ones, or zeros, and neither is an area. A decoder of a capture cannot tell. */
+function scratchLost(findings: readonly Finding[]): Reason | undefined {
+  const found = findings.find(({ code, path }) => code === "memory-absent" && path === "scratch");
+  return found && { ...found, consequence: bootStops("the first early allocation finds no memory") };
 }

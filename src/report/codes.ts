@@ -9,6 +9,7 @@ export const codes = {
   "unknown-layout": "no layout of that name exists for that release",
   "scenario-malformed":
     "a scenario is no JSON of the form that kho.v1.Scenario has, or asks for what cannot be",
+  "policy-malformed": "a policy file is no JSON of the form that a policy has",
   "not-found": "the session, file, subtree or structure asked for is not in this handover",
 
   "bytes-short": "the bytes end before the structure that was asked for",
@@ -37,6 +38,14 @@ export const codes = {
   "symlink-refused": "a symbolic link in a copied folder leads out of it",
   "meta-malformed": "the side file with the roots of the handover cannot be used",
   "memory-absent": "the capture does not contain this physical memory",
+
+  // A kernel's own description of its structures.
+  "kernel-image-unknown": "the file is no kernel, vmlinux or BTF that can be read",
+  "btf-malformed": "the types of a kernel (BTF) contradict themselves or end early",
+  "btf-split": "the types (BTF) are those of a module, which make no sense without its kernel's",
+  "btf-missing": "the kernel image has no types (BTF) in it, and they are needed",
+  "version-section-malformed":
+    "a section that lists what live update of a kernel image takes is not of its form",
 
   // Finding the root.
   "handoff-malformed": "the hand-off record does not have the form that the kernel writes",

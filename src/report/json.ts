@@ -1,9 +1,12 @@
-/** Where a text stops being JSON: engines say so differently, or not at all. */
+/** Where in a text JSON is at fault, or has a value: engines say so differently, or not at all. */
 
 /** A line and a column, from 1; columns are UTF-16 units. */
-export interface JsonFault {
+export interface JsonPlace {
   readonly line: number;
   readonly column: number;
+}
+
+export interface JsonFault extends JsonPlace {
   /** What stands there, a few characters of it; empty at the end of the text. */
   readonly found: string;
 }
@@ -61,7 +64,44 @@ function after(next: Next, kind: string, open: string[]): Next | undefined {
 }
 
 function faultAt(text: string, at: number): JsonFault {
+  return { ...placeAt(text, at), found: text.slice(at, at + 24).split("\n", 1)[0]! };
+}
+
+function placeAt(text: string, at: number): JsonPlace {
   const before = text.slice(0, at).split("\n");
-  const found = text.slice(at, at + 24).split("\n", 1)[0]!;
-  return { line: before.length, column: before.at(-1)!.length + 1, found };
+  return { line: before.length, column: before.at(-1)!.length + 1 };
+}
+
+/**
+ * Where the value of a path begins, `["optional", 2]`; the first where an object has a key twice. Undefined if there is
+ * none. `text` is JSON.
+ */
+export function placeInJson(text: string, path: readonly (string | number)[]): JsonPlace | undefined {
+  const open: { readonly array: boolean; at: string | number }[] = [];
+  let keyIsNext = false;
+  token.lastIndex = 0;
+  for (;;) {
+    space.lastIndex = token.lastIndex;
+    space.test(text);
+    token.lastIndex = space.lastIndex;
+    const start = space.lastIndex;
+    const match = token.exec(text);
+    if (!match) return undefined;
+    const [what, sign] = match;
+    const inner = open.at(-1);
+    if (sign === undefined && keyIsNext) {
+      inner!.at = JSON.parse(what) as string;
+      continue;
+    }
+    if (sign === undefined || sign === "[" || sign === "{") {
+      if (open.length === path.length && open.every(({ at }, i) => at === path[i]))
+        return placeAt(text, start);
+      if (sign !== undefined) open.push({ array: sign === "[", at: 0 });
+      keyIsNext = sign === "{";
+      continue;
+    }
+    if (sign === "]" || sign === "}") open.pop();
+    else if (sign === "," && inner!.array) inner!.at = (inner!.at as number) + 1;
+    keyIsNext = sign === "," && !inner!.array;
+  }
 }

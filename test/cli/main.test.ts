@@ -18,6 +18,10 @@ it("kho has help for every verb, with examples that name what exists", async () 
     "scan",
     "simulate",
     "layout",
+    "compat",
+    "craft",
+    "preflight",
+    "fuzz",
   ]);
   await each(verbs, async (verb) => {
     const { stdout, code } = await run([verb, "--help"]);

@@ -209,11 +209,18 @@ describe.each(withFlbs)("Linux %s", (release) => {
       expect(warned).toBe(release >= "7.1");
     });
 
-    it("is refused if it was not handed over, or without a reference", () => {
+    it("is found without a reference, which is warned of, and never finished", () => {
+      const { kernel, luo, flbs, events, device } = start(release, { ...incoming(1, 0n), names: ["one"] });
+      expect(outcome(() => luo.incomingFlb(flbs[0]!))).toBe("ok");
+      expect(kernel.lines.some((line) => /addition on 0/.test(line))).toBe(release >= "7.1");
+      luo.putIncomingFlb(flbs[0]!);
+      device.retrieveSession("in").finish();
+      expect(ofFlbs(events).filter((event) => event.includes("finish"))).toEqual([]);
+    });
+
+    it("is refused if it was not handed over", () => {
       const absent = start(release, { ...incoming(0, 1n, "another"), names: ["one"] });
       expect(outcome(() => absent.luo.incomingFlb(absent.flbs[0]!))).toBe("ENOENT");
-      const zero = start(release, { ...incoming(0, 0n), names: ["one"] });
-      expect(outcome(() => zero.luo.incomingFlb(zero.flbs[0]!))).toBe("ENOENT");
       const cold = start(release, { names: ["one"] });
       expect(outcome(() => cold.luo.incomingFlb(cold.flbs[0]!))).toBe("ENODATA");
       // 6.19 hands over sessions without FLBs.

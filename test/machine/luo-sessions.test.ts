@@ -269,7 +269,7 @@ describe("what stands in the way of the incoming sessions", () => {
       kernel.process().openLiveUpdate();
       expect.unreachable();
     } catch (error) {
-      expect(isKhoError(error, "refused") && error.consequence).toMatchObject({ outcome: "panic" });
+      expect(isKhoError(error, "machine-oops") && error.consequence).toMatchObject({ outcome: "panic" });
     }
     expect(open(kernel)).toBe("EBUSY");
   });

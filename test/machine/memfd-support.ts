@@ -152,6 +152,7 @@ function fakeKho(
   return {
     enabled: true,
     finalized: false,
+    receivedRuns: undefined,
     preserveFolio: add,
     preserveFolios(pfn, order, count) {
       addAll(

@@ -238,3 +238,55 @@ describe("RAM", () => {
     );
   });
 });
+
+describe("RAM with pages that are given", () => {
+  const page = (pfn: number): Uint8Array => new Uint8Array(pageSize).fill(pfn);
+  const made = (): { ram: Ram; asked: number[] } => {
+    const asked: number[] = [];
+    const given = {
+      stretches: [
+        { pfn: 50, pages: 3 },
+        { pfn: 60, pages: 600 },
+      ],
+      page: (pfn: number) => {
+        asked.push(pfn);
+        return page(pfn);
+      },
+    };
+    return { ram: newRam({ ranges: [range(40 * pageSize, 660 * pageSize)], pageSize, given }), asked };
+  };
+  const bytes = (ram: Ram, pfn: number): number[] => [
+    ...new Set(ram.read(physAddr(pfn * pageSize), pageSize)),
+  ];
+
+  it("reads them, alone and among zeros, and asks for no others", () => {
+    const { ram, asked } = made();
+    expect([49, 50, 52, 53].map((pfn) => bytes(ram, pfn))).toEqual([[0], [50], [52], [0]]);
+    const across = ram.read(physAddr(52 * pageSize + 1), 9 * pageSize);
+    expect([...new Set(across)]).toEqual([52, 0, 60, 61]);
+    expect(new Set(asked)).toEqual(new Set([50, 52, 60, 61]));
+  });
+
+  it("counts them as stored, until they are zeroed or poisoned", () => {
+    const { ram } = made();
+    ram.zero(50, 1);
+    ram.poison(51, 1);
+    expect(ram.contents(49, 5)).toEqual([
+      { pfn: 49, pages: 2, kind: "zeros" },
+      { pfn: 51, pages: 1, kind: "poison" },
+      { pfn: 52, pages: 1, kind: "stored" },
+      { pfn: 53, pages: 1, kind: "zeros" },
+    ]);
+    expect([50, 51, 52].map((pfn) => ram.isStored(pfn))).toEqual([false, false, true]);
+  });
+
+  it("writes to copies, which snapshots do not see", () => {
+    const { ram } = made();
+    const before = ram.snapshot();
+    ram.write(physAddr(60 * pageSize + 7), Uint8Array.of(1, 0));
+    ram.write(physAddr(61 * pageSize), new Uint8Array(pageSize));
+    expect([...ram.read(physAddr(60 * pageSize + 6), 4)]).toEqual([60, 1, 0, 60]);
+    expect(bytes(ram, 61)).toEqual([0]);
+    expect([bytes(before, 60), bytes(before, 61)]).toEqual([[60], [61]]);
+  });
+});

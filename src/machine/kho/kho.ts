@@ -9,7 +9,7 @@ import {
   setMapOf,
 } from "../../../formats/kho/root-encode.js";
 import type { Abi } from "../../layout/index.js";
-import { type PhysAddr, physAddr } from "../../memory/index.js";
+import { addressOf, type PhysAddr, physAddr } from "../../memory/index.js";
 import { isKhoError, KhoError } from "../../report/error.js";
 import { allocateZeroed, type Memories } from "../allocate.js";
 import { type Errno, errnoOf, refusal } from "../errno.js";
@@ -282,8 +282,15 @@ export function newKho(options: KhoOptions): KhoState {
       if (typeof found === "string") throw refusal(found, `the node ${name} is malformed`);
       return found;
     },
+    receivedRuns: received?.runs,
     receivedOrder: (pfn) => received?.orderOf(pfn) ?? -1,
-    restoreFolio: (pfn, owner) => received?.take(pfn, owner) ?? -1,
+    restoreFolio(pfn, owner) {
+      const order = received?.take(pfn, owner) ?? -1;
+      // Of what is no memory at all there is nothing to look at.
+      if (order < 0 && ram.has(addressOf(pfn, abi.pageSize), abi.pageSize))
+        options.log(`WARNING: no block was received that begins at PFN ${pfn}, for ${owner}`);
+      return order;
+    },
     restorePages(pfn, count, owner) {
       since("6.18", "restore ranges");
       for (const block of blocksOf(pfn, count, kernel, nodeOf)) {

@@ -1,4 +1,5 @@
 import type { khoVmalloc } from "../../../formats/kho/layout.js";
+import type { Runs } from "../../../formats/kho/runs.js";
 import type { ValueOf } from "../../layout/index.js";
 import type { Pfn, PhysAddr } from "../../memory/index.js";
 
@@ -49,6 +50,8 @@ export interface Kho {
   /** What the predecessor handed over under a name. ENOENT if it did not, EINVAL if its node is malformed. */
   retrieveSubtree(name: string): { readonly pa: PhysAddr; readonly size: bigint | undefined };
 
+  /** The blocks that were received, taken over since or not, as this kernel read them; absent without a handover. */
+  readonly receivedRuns: Runs | undefined;
   /** The order of the block that begins here and was received and not yet restored, or -1. */
   receivedOrder(pfn: number): number;
   /** Takes over one received block; -1 if none begins here, else its order. From then on the caller owns its pages. */

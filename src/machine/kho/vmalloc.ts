@@ -3,7 +3,7 @@ import { decodeVmalloc } from "../../../formats/kho/vmalloc.js";
 import { encodeVmalloc, vmallocChunks } from "../../../formats/kho/vmalloc-encode.js";
 import type { Target } from "../../../formats/target.js";
 import { decode } from "../../layout/index.js";
-import { type Pfn, type PhysAddr, physAddr } from "../../memory/index.js";
+import { addressOf, type Pfn, type PhysAddr, physAddr } from "../../memory/index.js";
 import type { Finding } from "../../report/finding.js";
 import type { Memories } from "../allocate.js";
 import { pageOf } from "../kernel.js";
@@ -17,6 +17,7 @@ interface Parts extends Memories {
   readonly received: Received | undefined;
   allocPreserve(size: number, what: string): PhysAddr;
   freePreserved(pa: PhysAddr, order: number): void;
+  log(line: string): void;
   preserveFolios(pfn: number, order: number, count: number): void;
   unpreserveFolios(pfn: number, order: number, count: number): void;
 }
@@ -60,7 +61,14 @@ export function vmallocOps(parts: Parts) {
     },
     restore(descriptor: VmallocDescriptor, owner: string): Pfn[] | undefined {
       const { pfns, usable } = areaOf(descriptor);
-      if (!usable || !received) return undefined;
+      if (!received) return undefined;
+      const first = pageOf(descriptor.first, abi);
+      for (const pfn of descriptor.first === 0n ? pfns : [first, ...pfns])
+        if (received.orderOf(pfn) < 0 && ram.has(addressOf(pfn, abi.pageSize), abi.pageSize)) {
+          parts.log(`WARNING: no block was received that begins at PFN ${pfn}, for ${owner}`);
+          return undefined;
+        }
+      if (!usable) return undefined;
       for (const pfn of pfns) if (received.take(pfn, owner) !== descriptor.order) return undefined;
       for (const pa of chunksOf(descriptor)) {
         const pfn = pageOf(physAddr(pa), abi);

@@ -149,11 +149,10 @@ export function finishFiles(luo: LuoState, set: FileSet): void {
 }
 
 /** Frees blocks that the previous kernel's records came in. */
-export function freeCarrying({ abi, kho, pages, log }: KernelCore, carrying: readonly PhysAddr[]): void {
+export function freeCarrying({ abi, kho, pages }: KernelCore, carrying: readonly PhysAddr[]): void {
   for (const pa of carrying) {
     const pfn = pageOf(pa, abi);
     const order = kho.restoreFolio(pfn, "received luo");
-    if (order < 0) log(`WARNING: nothing was received that begins at page ${pfn}`);
-    else pages.free(pfn, order);
+    if (order >= 0) pages.free(pfn, order);
   }
 }

@@ -5,6 +5,7 @@ import { KhoError } from "../../report/error.js";
 import { errnoOf, refusal } from "../errno.js";
 import type { Flb } from "../kernel.js";
 import { targetOf } from "../target.js";
+import { oops } from "./oops.js";
 import { mustBeEnabled } from "./registry.js";
 import type { LuoState, RegisteredFlb, RegisteredHandler } from "./state.js";
 
@@ -76,7 +77,8 @@ function load({ core, received }: LuoState, { flb, incoming }: RegisteredFlb): v
   if (incoming.retrieved) return;
   if (!received?.flbs) throw refusal("ENODATA", "no FLB was handed over");
   if (incoming.errno) throw refusal(incoming.errno, `the FLB ${flb.name} could not be retrieved before`);
-  const found = received.flbs.find(({ name, count }) => name === flb.name && count > 0n);
+  const found = received.flbs.find(({ name }) => name === flb.name);
+  if (!found && received.flbFault) throw oops(received.flbFault.detail, "boot");
   if (!found) throw refusal("ENOENT", `the FLB ${flb.name} was not handed over`);
   incoming.data = found.data;
   incoming.count = found.count;
@@ -101,9 +103,20 @@ export function incomingFlb(luo: LuoState, flb: Flb): unknown {
   mustBeEnabled(luo);
   const registered = registeredAs(luo, flb);
   load(luo, registered);
-  if (isAtLeast(luo.core.kernel, "7.1")) registered.incoming.count++;
+  if (isAtLeast(luo.core.kernel, "7.1")) hold(luo, registered);
   return registered.incoming.object;
 }
+
+/** One reference more. A count of 0 means that the object is gone: it stays out of reach of any further counting. */
+function hold({ core }: LuoState, { flb, incoming }: RegisteredFlb): void {
+  incoming.count++;
+  if (incoming.count > 1n) return;
+  core.log(`WARNING: refcount_t: addition on 0; FLB ${flb.name} came without references`);
+  incoming.count = saturated;
+}
+
+/** REFCOUNT_SATURATED as what it is to a signed number: below every count. include/linux/refcount.h */
+const saturated = -(2n ** 30n);
 
 /** Gives back what {@link incomingFlb} returned; nothing before 7.1. */
 export function putIncomingFlb(luo: LuoState, flb: Flb): void {

@@ -8,6 +8,12 @@ export interface IncomingFault {
   readonly detail: string;
 }
 
+/** What is wrong with a session. */
+export interface IncomingSessionFault extends IncomingFault {
+  /** It is of the list of blocks, which is gone through before any file in it is looked at. */
+  readonly ofList: boolean;
+}
+
 /** A file that the previous kernel preserved. */
 export interface IncomingFile {
   readonly compatible: string;
@@ -20,8 +26,10 @@ export interface IncomingSession {
   /** Cut to 63 bytes. */
   readonly name: string;
   readonly files: readonly IncomingFile[];
-  /** What is wrong behind these files. */
-  readonly fault?: IncomingFault;
+  /** What is wrong behind these files, or with the list of them. */
+  readonly fault?: IncomingSessionFault;
+  /** What is logged of a session that says that it has files, and not where. */
+  readonly warning?: string;
   /** First bytes of the preserved blocks that hold the records of the files; freed when the session is finished. */
   readonly carrying: readonly PhysAddr[];
 }
@@ -44,6 +52,8 @@ export interface IncomingLuo {
   readonly fault?: IncomingFault;
   /** Absent if there is no FLB data at all, which is not the same as none listed. */
   readonly flbs?: readonly IncomingFlb[];
+  /** What a search for one that is not among them runs into. */
+  readonly flbFault?: IncomingFault;
   /** First bytes of the preserved blocks that hold the records of the sessions; freed by the first open. */
   readonly carrying: readonly PhysAddr[];
 }

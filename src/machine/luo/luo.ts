@@ -1,5 +1,5 @@
 import { physAddr } from "../../memory/index.js";
-import { errnoOf } from "../errno.js";
+import { type Errno, errnoOf } from "../errno.js";
 import type { File, FileHandler, Flb, KernelCore, RetrieveStatus } from "../kernel.js";
 import { openDevice } from "./device.js";
 import { incomingFlb, outgoingFlb, putIncomingFlb, putOutgoingFlb } from "./flb.js";
@@ -30,6 +30,8 @@ export interface Luo {
   readonly enabled: boolean;
   /** What is handed over as `liveupdate-number`; 0 where live update is off. */
   readonly number: bigint;
+  /** What the kernel logged when it could not read the incoming sessions; every later open fails, too. */
+  readonly openErrno: Errno | undefined;
   /** Opens /dev/liveupdate. */
   openDevice(): File;
   registerHandler(handler: FileHandler): void;
@@ -73,6 +75,9 @@ export function newLuo(core: KernelCore, { enabled, incoming }: LuoOptions): Luo
   return {
     enabled: luo.enabled,
     number: luo.enabled ? number : 0n,
+    get openErrno() {
+      return luo.deserialized?.errno;
+    },
     openDevice: () => openDevice(luo),
     registerHandler: (handler) => registerHandler(luo, handler),
     registerFlb: (handler, flb) => registerFlb(luo, handler, flb),

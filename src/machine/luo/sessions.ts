@@ -1,12 +1,12 @@
 import { isAtLeast } from "../../../formats/kernels.js";
 import { luoSessionSer } from "../../../formats/luo/layout.js";
 import { bytesFromText, memberOf, textFromBytes } from "../../layout/index.js";
-import { KhoError } from "../../report/error.js";
 import { errnoOf, refusal } from "../errno.js";
 import type { KernelCore } from "../kernel.js";
 import { addFile, finishFiles, freeCarrying, newFileSet, unpreserveFiles } from "./files.js";
 import type { IncomingFault, IncomingSession } from "./incoming.js";
 import { blocksForEver } from "./ioctl.js";
+import { oops } from "./oops.js";
 import type { FileSet, LuoState, Session } from "./state.js";
 
 /** Adds an outgoing session. `asked` is the name as user space gave it: 64 bytes if it has no NUL. */
@@ -76,6 +76,7 @@ export function deserialize(luo: LuoState): void {
     allocateSession(core);
     if (incoming.has(from.name)) throw refusal("EEXIST", `two sessions are called ${from.name}`);
     const set = newFileSet(core, from.carrying);
+    if (from.warning !== undefined) core.log(`WARNING: session ${from.name}: ${from.warning}`);
     const fault = takeFiles(luo, set, from);
     const ignored = fault !== undefined && !isAtLeast(core.kernel, "7.1");
     incoming.set(from.name, {
@@ -94,12 +95,17 @@ export function deserialize(luo: LuoState): void {
 
 /** Binds files to their handlers; the first that has none ends it. An oops is thrown whatever the release. */
 function takeFiles(luo: LuoState, set: FileSet, { files, fault }: IncomingSession): Error | undefined {
+  if (fault?.ofList) return thrownOrReturned(fault);
   for (const { compatible, data, token } of files) {
     const by = luo.handlers.find(({ handler }) => handler.compatible === compatible);
     if (!by) return refusal("ENOENT", `no handler ${compatible}`);
     addFile(set, { by, data, token, status: "untried" });
   }
-  if (!fault) return undefined;
+  return fault && thrownOrReturned(fault);
+}
+
+/** An oops is thrown: there is nobody left to return anything to. */
+function thrownOrReturned(fault: IncomingFault): Error {
   const error = faultOf(fault);
   if (errnoOf(error) === undefined) throw error;
   return error;
@@ -107,9 +113,4 @@ function takeFiles(luo: LuoState, set: FileSet, { files, fault }: IncomingSessio
 
 /** An error of the kernel's own, or an access that kills the process. */
 const faultOf = ({ errno, detail }: IncomingFault): Error =>
-  errno === undefined ? oops(detail) : refusal(errno, detail);
-
-const oops = (detail: string): KhoError =>
-  new KhoError("refused", `the kernel oopses and kills the process: ${detail}`, {
-    consequence: { outcome: "panic", phase: "open", detail },
-  });
+  errno === undefined ? oops(detail, "open") : refusal(errno, detail);

@@ -3,6 +3,7 @@ import { encodeFolios, encodeMemfd, folioListSize } from "../../../formats/memfd
 import { type FolioRuns, newFolioRuns, pagesOf } from "../../../formats/memfd/folios.js";
 import { MEMFD_LUO_ALL_SEALS, seals as sealBits } from "../../../formats/memfd/layout.js";
 import { decodeMemfd, type Memfd, memfdLayouts } from "../../../formats/memfd/memfd.js";
+import { foliosPath } from "../../../formats/paths.js";
 import { decode, sizeOf } from "../../layout/index.js";
 import { type Pfn, type PhysAddr, physAddr } from "../../memory/index.js";
 import type { Code } from "../../report/codes.js";
@@ -213,7 +214,11 @@ function retrieve(version: MemfdVersion, data: bigint, core: KernelCore): File {
   const { memfd, findings, list } = readIncoming(version, pa, core);
   const inode = newInode(core, {}, version === "memfd-v1" ? sealBits.F_SEAL_SEAL : 0);
   try {
-    stopAt(findings.find(stopping));
+    const fault = findings.find(stopping);
+    // A list that cannot be restored shows when that is tried, which may warn.
+    if (list && fault?.consequence?.outcome === "refused" && fault.path.startsWith(foliosPath("memfd")))
+      core.kho.restoreVmalloc(list, inode.owner);
+    stopAt(fault);
     // Without a finding that stops there is a file.
     rebuild(version, inode, memfd!, list!);
   } catch (error) {
@@ -272,7 +277,12 @@ function takeFolios({ core, folios, owner }: MemfdInode, runs: FolioRuns): Errno
     } else if (!folios.insert(index - (index % 2 ** order), pfn, order, flags & (DIRTY | UPTODATE))) {
       pages.release(pfn, 2 ** order);
       errno = "EEXIST";
-    } else stopped = false;
+    } else {
+      stopped = false;
+      // It keeps the index of its entry, and is found at another one: whoever maps the file, as most do, sees the report.
+      if (index % 2 ** order !== 0)
+        core.log(`WARNING: bad page map: the folio at PFN ${pfn} is not at page ${index}`);
+    }
   });
   return errno;
 }

@@ -247,7 +247,8 @@ const faults: Record<string, Fault> = {
     damage: ({ ram, at }) => ram.u64(at("sessions.block[0]"), at("files[0].block[0]")),
     code: "structure-reused",
     path: "luo.sessions.blocks[1]",
-    does: stops("EINVAL"),
+    // Records of files are taken for sessions, and the address of their files is text.
+    does: misread("boot"),
     strict: "throws",
   },
   "session list in a circle": {
@@ -396,7 +397,7 @@ const faults: Record<string, Fault> = {
     damage: ({ ram, at }) => ram.u64(at("session[1]") + 64n, at("files[0].block[0]")),
     code: "structure-reused",
     path: "luo.sessions[1].files.blocks[0]",
-    does: openFails("EINVAL"),
+    does: misread("open"),
     strict: "throws",
   },
   "empty file block": {
@@ -515,6 +516,15 @@ const faults: Record<string, Fault> = {
     code: "flb-count",
     path: "luo.flbs.count",
     pa: ({ at }) => at("flbs"),
+    does: misread("boot"),
+    strict: "reads",
+  },
+  "FLB page with more entries than there is memory": {
+    forms: ["7.0", "7.1", "7.2", "7.3"],
+    damage: ({ ram, at }) => ram.u64(at("flbs") + 8n, 1n << 40n),
+    code: "flb-count",
+    path: "luo.flbs.count",
+    pa: ({ at }) => at("flbs"),
     does: { outcome: "panic", phase: "boot" },
     strict: "reads",
   },
@@ -545,7 +555,7 @@ const faults: Record<string, Fault> = {
     code: "flb-count",
     severity: "warning",
     path: "luo.flbs[0].count",
-    does: { outcome: "ignored", phase: "retrieve", errno: "ENOENT" },
+    does: misread("boot"),
     strict: "reads",
   },
   "FLB name without NUL": {
