@@ -1,5 +1,6 @@
 import { encodeBtf } from "./encode.js";
-import { isTransparent } from "./sizes.js";
+import { malformed } from "./fault.js";
+import { isTransparent, maxDepth } from "./sizes.js";
 import type { Btf, BtfForward, BtfId, BtfType } from "./types.js";
 
 /**
@@ -39,7 +40,9 @@ export function reduceBtf(btf: Btf, names: readonly string[]): Uint8Array {
     return known;
   };
   /** What a pointer leads to, without what that is made of. What has no name becomes void, a function any function. */
-  const pointee = (id: BtfId): BtfId => {
+  const pointee = (id: BtfId, depth = 0): BtfId => {
+    if (depth > maxDepth)
+      throw malformed(`type ${id} is behind more than ${maxDepth} pointers, arrays and names`);
     if (id === 0 || kept.has(id)) return number(id);
     const type = btf.type(id);
     switch (type.kind) {
@@ -55,7 +58,9 @@ export function reduceBtf(btf: Btf, names: readonly string[]): Uint8Array {
       case "FUNC_PROTO":
         return number(id);
       default:
-        return isTransparent(type) || type.kind === "ARRAY" || type.kind === "PTR" ? pointee(type.type) : 0;
+        return isTransparent(type) || type.kind === "ARRAY" || type.kind === "PTR"
+          ? pointee(type.type, depth + 1)
+          : 0;
     }
   };
   const renumbered = (type: BtfType): BtfType => {

@@ -2,7 +2,7 @@ import { malformed } from "./fault.js";
 import type { Btf, BtfId, BtfReference, BtfType } from "./types.js";
 
 /** Types that one may be made of, one in the other: the kernel resolves 32 deep. */
-const maxDepth = 32;
+export const maxDepth = 32;
 /** Sizes are u32 in BTF; what has more bytes is no type. */
 const maxSize = 0xffffffff;
 

@@ -10,14 +10,17 @@ const file = (name: string, text: string): string => {
   return path;
 };
 const resmem = fixture("7.3-resmem");
-const sealed = file("sealed.json", '{ "optional": ["sessions[kinds].files[16]"] }');
+/** Its test module hands over a list that 6.17.9 does not read. */
+const testModule = fixture("6.18.15-resmem");
+const lenient = file("lenient.json", '{ "optional": ["subtrees[kho_test]"] }');
 
 it("kho preflight exits with what scripts ask for", async () => {
   await each(
     [
       [["preflight", resmem, "--to", "7.2"], 0],
-      [["preflight", core, "--to", "7.2", "--policy", sealed], 0],
-      [["preflight", core, "--to", "7.2", "--no-advice"], 1],
+      [["preflight", core, "--to", "7.2"], 0],
+      [["preflight", testModule, "--to", "6.17.9", "--policy", lenient], 0],
+      [["preflight", testModule, "--to", "6.17.9", "--no-advice"], 1],
       [["preflight", resmem, "--to", "7.1", "--no-advice"], 1],
       [["preflight", resmem], 2],
       [["preflight", resmem, "--to", "5.10"], 2],
@@ -58,11 +61,13 @@ it("kho preflight says the verdict first, then what decides, the parts, and what
 });
 
 it("kho preflight names what is lost and what the policy lets go", async () => {
-  const { stdout } = await run(["preflight", core, "--to", "7.2", "--policy", sealed]);
+  const { stdout } = await run(["preflight", testModule, "--to", "6.17.9", "--policy", lenient]);
   expect(stdout.split("\n")[0]).toBe(
-    "works: Linux 7.2 takes all that is mandatory; optional parts get lost, and lengthen the blackout",
+    "works: Linux 6.17.9 takes all that is mandatory; optional parts get lost, and lengthen the blackout",
   );
-  expect(stdout).toContain("sessions[kinds].files[16], optional: seals: expected 0x20, got 0x3e");
+  expect(stdout).toContain(
+    "subtrees[kho_test], optional: the test module of Linux 6.17.9 has another form of list",
+  );
   expect(stdout).not.toContain("What to do first");
 });
 
@@ -75,7 +80,7 @@ it("kho preflight points to the line of a malformed policy", async () => {
 });
 
 it("kho preflight --json has everything, a u64 as a text", async () => {
-  const { stdout, code } = await run(["preflight", core, "--to", "7.2", "--json"]);
+  const { stdout, code } = await run(["preflight", testModule, "--to", "6.17.9", "--json"]);
   expect(code).toBe(1);
   const json = JSON.parse(stdout);
   expect(Object.keys(json)).toEqual([
@@ -91,19 +96,39 @@ it("kho preflight --json has everything, a u64 as a text", async () => {
     "advice",
   ]);
   expect(json).toMatchObject({
-    from: { release: "7.3", guessed: true },
-    to: { kernel: "7.2", release: "7.2", notes: [], differences: [] },
+    from: { release: "6.18", guessed: true },
+    to: { kernel: "6.17.9", release: "6.17.9", notes: [], differences: [] },
     verdict: "lossy",
     promised: false,
-    advice: { kind: "drop", minimal: true, rest: "works", drop: [{ kind: "file", token: "25" }] },
+    advice: { kind: "drop", minimal: true, rest: "works", drop: [{ part: "subtrees[kho_test]" }] },
   });
-  expect(json.parts).toHaveLength(60 + 170 + 3 + 1 + 1);
-  expect(json.parts.find(({ part }: { part: string }) => part === "sessions[kinds].files[16]")).toEqual({
+  expect(json.parts.map(({ part }: { part: string }) => part)).toEqual([
+    "reserve_mem[foo]",
+    "reserve_mem[bar]",
+    "subtrees[kho_test]",
+    "preserved",
+  ]);
+  expect(json.parts[1]).toEqual({
+    part: "reserve_mem[bar]",
+    kind: "region",
+    verdict: "works",
+    need: "mandatory",
+    detail: "",
+    bytes: "2097152",
+  });
+});
+
+it("kho preflight --json has every file by its token", async () => {
+  const { stdout, code } = await run(["preflight", core, "--to", "7.2", "--json"]);
+  expect(code).toBe(0);
+  const { parts } = JSON.parse(stdout);
+  expect(parts).toHaveLength(60 + 170 + 3 + 1 + 1);
+  expect(parts.find(({ part }: { part: string }) => part === "sessions[kinds].files[16]")).toEqual({
     part: "sessions[kinds].files[16]",
     kind: "file",
-    verdict: "lossy",
+    verdict: "works",
     need: "mandatory",
-    detail: "seals: expected 0x20, got 0x3e",
+    detail: "seals: from 0x20 to 0x3e",
     bytes: "8192",
     token: "25",
   });

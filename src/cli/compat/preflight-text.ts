@@ -116,11 +116,11 @@ function tableLines({ style }: Run, { result }: Shown): string[] {
   return ["", style.bold("Parts"), ...alignRows(rows, aligns)];
 }
 
-/** Parts that do not arrive whole, where there is something of its own to say; those of which the same is said together. */
+/** Parts of which there is something of their own to say; those of which the same is said together. */
 function partLines({ style, columns }: Run, { result }: Shown, all: boolean): string[] {
   const groups = new Map<string, Fate[]>();
   for (const fate of result.parts) {
-    if (fate.verdict === "works" || fate.detail === "") continue;
+    if (fate.detail === "") continue;
     const key = `${fate.verdict} ${fate.need} ${fate.detail}`;
     const group = groups.get(key);
     if (group) group.push(fate);

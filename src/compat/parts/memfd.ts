@@ -22,9 +22,13 @@ export function judgeMemfd(part: string, file: MemfdFile, memfd: Memfd, truth: T
   const content = differentContent(file, memfd, truth);
   if (content.detail !== undefined) return say(part, "misread", content.detail);
   if (file.pos !== memfd.pos) return say(part, "lossy", differs("pos", String(memfd.pos), String(file.pos)));
-  if (seals !== memfd.seals) return say(part, "lossy", differs("seals", hex(memfd.seals), hex(seals)));
-  const { absent } = content;
-  return say(part, "works", absent === 0 ? "" : `${absent} of its pages are not in the capture`);
+  if ((memfd.seals & ~seals) !== 0) return say(part, "lossy", differs("seals", hex(memfd.seals), hex(seals)));
+  const notes = [
+    // F_SEAL_EXEC brings seals against writing along where it is applied: mm/memfd.c, memfd_add_seals(), since 6.3.
+    ...(seals === memfd.seals ? [] : [`seals: from ${hex(memfd.seals)} to ${hex(seals)}`]),
+    ...(content.absent === 0 ? [] : [`${content.absent} of its pages are not in the capture`]),
+  ];
+  return say(part, "works", notes.join("; "));
 }
 
 function differentContent(
