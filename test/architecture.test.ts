@@ -89,6 +89,11 @@ const layers: readonly Layer[] = [
   { name: "fuzz on Node", paths: ["src/fuzz/node"], imports: ["fuzz"], packages: ["node:"] },
   { name: "fuzz", paths: ["src/fuzz"], imports: [] },
   {
+    name: "entries for machines",
+    paths: ["src/exports/compat.ts"],
+    imports: [...formatsAndBelow, "compat", "preflight"],
+  },
+  {
     name: "entries for Node",
     paths: ["src/index.ts", "src/exports/abi.ts"],
     imports: [...library, "image on Node", "btf", "abi", "kernel image", "entries"],

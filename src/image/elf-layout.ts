@@ -1,4 +1,5 @@
 import { bytes, pa, type Source, struct, u8, u16, u32, u64 } from "../layout/index.js";
+import { endOfMemory } from "../memory/address.js";
 
 /** Older than every kernel that hands anything over: 2.6.12 is where the kernel's git history begins. */
 const source: Source = { header: "include/uapi/linux/elf.h", since: "2.6.12" };
@@ -133,3 +134,5 @@ export const SHF_COMPRESSED = 0x800;
 export const SHN_XINDEX = 0xffff;
 /** `e_phnum` of a file with 0xffff or more program headers: the count is in `sh_info` of section header 0. */
 export const PN_XNUM = 0xffff;
+/** `p_paddr` of memory whose physical address is not known: /proc/kcore writes it for vmalloc and modules. */
+export const unknownPaddr = endOfMemory - 1n;

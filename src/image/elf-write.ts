@@ -20,6 +20,7 @@ import {
   PN_XNUM,
   PT_LOAD,
   PT_NOTE,
+  unknownPaddr,
 } from "./elf-layout.js";
 import { type CoreSegment, coreSegments } from "./elf-segments.js";
 import type { Image } from "./image.js";
@@ -153,6 +154,11 @@ function requireSane({ pageSize, ranges }: CoreOptions): void {
       throw new KhoError("value-range", `there is no memory of ${hex(size)} bytes at ${hex(pa)}`, {
         pa,
         expected: "a range below 2^64",
+      });
+    else if (pa === unknownPaddr && size > 0n)
+      throw new KhoError("value-range", "a core cannot hold the last byte of the address space alone", {
+        pa,
+        expected: `a range that begins below ${hex(unknownPaddr)}, which stands for an address that is not known`,
       });
 }
 

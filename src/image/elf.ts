@@ -22,6 +22,7 @@ import {
   PN_XNUM,
   PT_LOAD,
   PT_NOTE,
+  unknownPaddr,
 } from "./elf-layout.js";
 import { type FindingLog, findingLog } from "./findings.js";
 import type { Image } from "./image.js";
@@ -44,8 +45,6 @@ const maxNotes = 1 << 16;
 /** The kernel's VMCOREINFO is at most a page. */
 const maxVmcoreInfo = 64 * 1024;
 
-/** p_paddr of memory whose physical address is not known: /proc/kcore writes it for vmalloc and modules. */
-const unknownPaddr = endOfMemory - 1n;
 /** File offsets are numbers, exact below this. */
 const maxOffset = BigInt(Number.MAX_SAFE_INTEGER);
 

@@ -1,4 +1,5 @@
 /** Every release with every other, against the rows of what works, which are typed here by hand. */
+import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { judgeReleases, type StateVerdict, summaryOf } from "../../src/compat/matrix.js";
 import { groupReasons, pairsText } from "../../src/compat/reasons.js";
@@ -163,4 +164,13 @@ describe("a pair", () => {
       ["lossy", "7.0 to 6.17.9, 6.18, 6.19"],
     ]);
   });
+});
+
+it("is the table of the README", () => {
+  const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+  const rows = readme.split("\n").flatMap((line) => {
+    const [, from, ...cells] = line.split("|").map((cell) => cell.replace(/[*\\]/g, "").trim());
+    return from === undefined || !(releases as readonly string[]).includes(from) ? [] : [cells.slice(0, -1)];
+  });
+  expect(rows).toEqual(releases.map((from) => releases.map((to) => summaryOf(pairOf(from, to)).verdict)));
 });

@@ -284,6 +284,8 @@ describe("what cannot be written", () => {
     for (const release of ["", "7.3 4", "x".repeat(65), "7.3\nPAGESIZE=65536"])
       thrown(() => x86(memory, { release }), "value-range");
     thrown(() => x86(memory, { ranges: [rangeOf((1n << 64n) - 4096n, 8192n)] }), "value-range");
+    // What begins there would be read as memory whose address is not known.
+    thrown(() => x86(memory, { ranges: [rangeOf((1n << 64n) - 1n, 1n)] }), "value-range");
     thrown(() => x86(memory, { maxSize: 8191 }), "limit-exceeded");
     expect(x86(memory, { maxSize: 8192 })).toHaveLength(8192);
   });
