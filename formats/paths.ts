@@ -34,3 +34,6 @@ export const khoTestPath = "kho_test";
 export const khoTestInfoPath = `${khoTestPath}.folios_info`;
 /** The test module's folios themselves, which are contents and no structure. */
 export const khoTestFoliosPath = `${khoTestPath}.folios`;
+
+/** Whether a structure is a part of the memory map, which no kernel preserves. */
+export const isMapPath = (path: string): boolean => /^preserved($|[.[])/.test(path);

@@ -2,8 +2,9 @@ import { type Abi, decode, pageShift, type ValueOf } from "../../src/layout/inde
 import { addressOf, type PhysAddr, pfnOf, physAddr } from "../../src/memory/index.js";
 import type { Consequence } from "../../src/report/finding.js";
 import { hex } from "../../src/report/hex.js";
+import { misread } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
-import { chunkPath } from "../paths.js";
+import { chunkPath, isMapPath } from "../paths.js";
 import { type khoVmalloc, khoVmallocChunk } from "./layout.js";
 
 /** A preserved vmalloc area: where its pages are, in virtual order. Its length in bytes is its user's business. */
@@ -20,6 +21,8 @@ export interface VmallocConsequences {
   readonly malformed?: Consequence;
   readonly oops?: Consequence;
 }
+
+const mistaken = "whatever is there is taken for a list of pages";
 
 /** Follows the chunks of a `kho_vmalloc`. An empty descriptor (`first` = 0, no pages) is an empty area. */
 export function decodeVmalloc(
@@ -59,11 +62,13 @@ export function decodeVmalloc(
     if (!bytes) return area(false);
     const owner = ctx.claims.claim(chunk, 1, 0, at, malformed);
     if (owner !== undefined) {
+      // A page is restored once; one that something else has and that nobody has restored yet is taken for a chunk.
+      const isTaken = !owner.startsWith(path) && !isMapPath(owner);
       ctx.report(
         "error",
-        "vmalloc-bad-chunk",
+        isTaken ? "structure-reused" : "vmalloc-bad-chunk",
         `the chunk at ${hex(chunk)} is in use already, as ${owner}`,
-        place,
+        isTaken ? { ...place, consequence: malformed && misread(malformed.phase, mistaken) } : place,
       );
       return area(false);
     }

@@ -14,6 +14,8 @@ import { mutateTree } from "./tree.js";
 interface Parsed {
   readonly core: Core;
   readonly places: readonly Place[];
+  /** The places by kind, as there may be hundreds of nodes of a tree and one list of folios. */
+  readonly kinds: readonly (readonly Place[])[];
   readonly hints: Hints;
 }
 
@@ -50,7 +52,13 @@ function parsedOf(data: Uint8Array, core: Core): Parsed {
     ...places.map(({ pa }) => pa),
     ...pages.map((frame) => BigInt(frame) * BigInt(frameSize)),
   ];
-  return { core, places, hints: { abi, addresses, texts: decoded ? textsIn(decoded) : [] } };
+  const kinds = new Map<string, Place[]>();
+  for (const place of places) {
+    const kind = place.path.replaceAll(/\[\d+\]/g, "");
+    kinds.set(kind, [...(kinds.get(kind) ?? []), place]);
+  }
+  const hints = { abi, addresses, texts: decoded ? textsIn(decoded) : [] };
+  return { core, places, kinds: [...kinds.values()], hints };
 }
 
 /** Frames that are changed, over those that are not. */
@@ -183,14 +191,14 @@ function changePages(edit: Edit, random: Random): void {
 export function mutateHandover(data: Uint8Array, random: Random): Uint8Array {
   const parsed = parse(data);
   if (!parsed || random.chance(100)) return mutateBytes(data, random);
-  const { core, places } = parsed;
+  const { core, kinds } = parsed;
   const edit = new Edit(core.frames);
   let { row } = core;
   for (let left = 1 + (random.chance(3) ? random.below(4) : 0); left > 0; left--) {
     const kind = random.below(24);
     if (kind === 0) row = random.below(kernels.length + 1);
-    else if (kind <= 2 || places.length === 0) changePages(edit, random);
-    else changePlace(edit, random.pick(places), parsed, random);
+    else if (kind <= 2 || kinds.length === 0) changePages(edit, random);
+    else changePlace(edit, random.pick(random.pick(kinds)), parsed, random);
   }
   return writeCore({ ...core, row, frames: edit.frames });
 }

@@ -1,6 +1,7 @@
 /** What a kernel of the machine makes of a handover, held against what the decoder says of it. */
 import { isAtLeast, kernelOf } from "../../formats/kernels.js";
 import { PROP_PRESERVED_MEMORY_MAP } from "../../formats/kho/root.js";
+import { lookupIn } from "../../formats/kho/runs.js";
 import { filePath, luoPath, memfdPath, sessionPath } from "../../formats/paths.js";
 import { fail } from "../../src/fuzz/finding.js";
 import { memfdContent } from "../../src/handover/content.js";
@@ -13,7 +14,7 @@ import {
   Machine,
   read,
 } from "../../src/machine/index.js";
-import type { PhysAddr } from "../../src/memory/index.js";
+import { type PhysAddr, pfnOf } from "../../src/memory/index.js";
 import type { Code } from "../../src/report/codes.js";
 import type { KhoError } from "../../src/report/error.js";
 import type { Finding } from "../../src/report/finding.js";
@@ -112,8 +113,18 @@ const entangling: ReadonlySet<Code> = new Set<Code>([
   "structure-reused",
 ]);
 
+/** A page of the map that is preserved, too, can be restored as a part of anything else. */
+function isMapPreserved({ structures, handover: { preserved, pageSize } }: Decoded): boolean {
+  if (!preserved) return false;
+  const lookup = lookupIn(preserved.runs);
+  return structures.some(
+    ({ keeping, pa }) => keeping === "not-preserved" && lookup(pfnOf(pa, pageSize)).kind !== "absent",
+  );
+}
+
 function checkLiveUpdate(machine: Machine, decoded: Decoded, departure: Departure, release: string): void {
   const { findings, handover } = decoded;
+  if (isMapPreserved(decoded)) return;
   const bad = findings.filter(({ severity }) => severity !== "info");
   if (bad.some(({ code }) => entangling.has(code))) return;
   const { luo } = handover;

@@ -3,7 +3,7 @@ import { decodeVmalloc } from "../../../formats/kho/vmalloc.js";
 import { encodeVmalloc, vmallocChunks } from "../../../formats/kho/vmalloc-encode.js";
 import type { Target } from "../../../formats/target.js";
 import { decode } from "../../layout/index.js";
-import { addressOf, type Pfn, type PhysAddr, physAddr } from "../../memory/index.js";
+import { addressOf, type Pfn, type PhysAddr } from "../../memory/index.js";
 import type { Finding } from "../../report/finding.js";
 import type { Memories } from "../allocate.js";
 import { pageOf } from "../kernel.js";
@@ -62,16 +62,18 @@ export function vmallocOps(parts: Parts) {
     restore(descriptor: VmallocDescriptor, owner: string): Pfn[] | undefined {
       const { pfns, usable } = areaOf(descriptor);
       if (!received) return undefined;
-      const first = pageOf(descriptor.first, abi);
-      for (const pfn of descriptor.first === 0n ? pfns : [first, ...pfns])
+      const { first } = descriptor;
+      // Of a list that cannot be followed the first chunk is looked at before that is noticed.
+      const chunks = usable ? chunksOf(descriptor) : first === 0n ? [] : [first];
+      for (const pfn of [...chunks.map((pa) => pageOf(pa, abi)), ...pfns])
         if (received.orderOf(pfn) < 0 && ram.has(addressOf(pfn, abi.pageSize), abi.pageSize)) {
           parts.log(`WARNING: no block was received that begins at PFN ${pfn}, for ${owner}`);
           return undefined;
         }
       if (!usable) return undefined;
       for (const pfn of pfns) if (received.take(pfn, owner) !== descriptor.order) return undefined;
-      for (const pa of chunksOf(descriptor)) {
-        const pfn = pageOf(physAddr(pa), abi);
+      for (const pa of chunks) {
+        const pfn = pageOf(pa, abi);
         if (received.take(pfn, owner) === 0) pages.free(pfn, 0);
       }
       return pfns as Pfn[];

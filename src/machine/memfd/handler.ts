@@ -215,9 +215,16 @@ function retrieve(version: MemfdVersion, data: bigint, core: KernelCore): File {
   const inode = newInode(core, {}, version === "memfd-v1" ? sealBits.F_SEAL_SEAL : 0);
   try {
     const fault = findings.find(stopping);
-    // A list that cannot be restored shows when that is tried, which may warn.
-    if (list && fault?.consequence?.outcome === "refused" && fault.path.startsWith(foliosPath("memfd")))
-      core.kho.restoreVmalloc(list, inode.owner);
+    const isCount = fault?.code === "folio-count";
+    // A list that cannot be restored shows when that is tried, which may warn; what is behind its end is read later.
+    if (
+      list &&
+      (isCount ||
+        (fault?.consequence?.outcome === "refused" && fault.path.startsWith(foliosPath("memfd")))) &&
+      !core.kho.restoreVmalloc(list, inode.owner) &&
+      isCount
+    )
+      throw notRestored();
     stopAt(fault);
     // Without a finding that stops there is a file.
     rebuild(version, inode, memfd!, list!);
@@ -234,6 +241,9 @@ function retrieve(version: MemfdVersion, data: bigint, core: KernelCore): File {
   if (memfd!.pos <= maxFileSize) file.pos = memfd!.pos;
   return file;
 }
+
+const notRestored = (): KhoError =>
+  refusal("EINVAL", "the list of folios cannot be restored", "memfd.folios");
 
 /** Throws what a fault means for the call: `refused`, or `machine-oops` where the kernel follows a pointer to nowhere. */
 function stopAt(finding: Finding | undefined): void {
@@ -253,7 +263,7 @@ function rebuild(version: MemfdVersion, inode: MemfdInode, memfd: Memfd, list: V
   inode.size = BigInt.asIntN(64, memfd.size);
   if (memfd.nrFolios === 0n) return;
   const blocks = core.kho.restoreVmalloc(list, owner);
-  if (!blocks) throw refusal("EINVAL", "the list of folios cannot be restored", "memfd.folios");
+  if (!blocks) throw notRestored();
   const errno = takeFolios(inode, memfd.folios);
   freeBlocks(blocks, list.order, core);
   if (errno) throw refusal(errno, "a folio cannot be restored", "memfd.folios");
