@@ -1,9 +1,9 @@
 import { type DescMessage, fromJson, type JsonObject, type JsonValue } from "@bufbuild/protobuf";
 import { type Scenario, ScenarioSchema } from "../gen/kho/v1/scenario_pb.js";
 import type { KhoError } from "../report/error.js";
+import { faultOfJson } from "../report/json.js";
 import { checkScenario } from "./check.js";
 import { malformed } from "./fault.js";
-import { faultOfJson } from "../report/json.js";
 
 /**
  * Reads a scenario: protobuf JSON of `kho.v1.Scenario`. Fields that there are not are faults, so that a slip of the pen

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isKhoError, type KhoError } from "../../src/index.js";
-import { parseScenario } from "../../src/scenario/index.js";
 import { faultOfJson } from "../../src/report/json.js";
+import { parseScenario } from "../../src/scenario/index.js";
 
 function faultIn(text: string): Pick<KhoError, "message"> & { path?: string; expected?: string } {
   try {
