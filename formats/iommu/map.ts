@@ -19,6 +19,7 @@ const unaligned = (domain: Domain): MapErrno => (isArm(domain) ? "EINVAL" : "ENX
 /**
  * Maps as the table code of the domain's driver does. A failure leaves what was mapped up to there.
  * @param iova first byte as the device sees it, 0 to 2^64 - 1
+ * @param pa first byte of memory. An encryption bit in it is not refused, and lost: leaves are read without
  * @param size bytes, more than 0
  * @param prot `IOMMU_*` bits
  */

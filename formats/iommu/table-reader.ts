@@ -90,15 +90,17 @@ export function newTableReader(ctx: IommuContext, { levels }: PageTable, path: s
   /** What there is of a large table that is not all there: captures that leave out zeros can lack a part of it. */
   const readParts = (pa: PhysAddr, bytes: number): Uint8Array | undefined => {
     if (bytes <= part) return undefined;
-    const whole = new Uint8Array(bytes);
+    // Only once there is something: each entry of a hostile table can lead to one that is absent.
+    let whole: Uint8Array | undefined;
     let there = 0;
     for (let at = 0; at < bytes; at += part) {
       const from = physAddr(pa + BigInt(at));
       if (!memory.has(from, part)) continue;
+      whole ??= new Uint8Array(bytes);
       whole.set(memory.read(from, part), at);
       there += part;
     }
-    if (there === 0) return undefined;
+    if (!whole) return undefined;
     const missing = `${bytes - there} of the ${bytes} bytes of the table at ${hex(pa)} are not in the capture`;
     ctx.report("warning", "memory-absent", `${missing}: they are taken for zeros`, {
       path,

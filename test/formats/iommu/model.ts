@@ -25,7 +25,7 @@ export interface ModelResult {
 
 type Config = Pick<
   Vector["config"],
-  "vaBits" | "paBits" | "levels" | "granuleLg2" | "signExtend" | "pgsizeBitmap"
+  "vaBits" | "paBits" | "levels" | "granuleLg2" | "signExtend" | "pgsizeBitmap" | "smeMask"
 >;
 
 export interface Model {
@@ -64,6 +64,8 @@ export function newModel(format: FormatName, config: Config): Model {
   const isArm = format === "arm_s1" || format === "arm_s2";
   const granule = 1n << BigInt(config.granuleLg2);
   const bitmap = BigInt(config.pgsizeBitmap);
+  // Leaves are read without this bit, also where the address of the call brought it along.
+  const encrypted = BigInt(config.smeMask);
   const leaves: ModelLeaf[] = [];
 
   /** First leaf that ends behind an address. */
@@ -136,7 +138,7 @@ export function newModel(format: FormatName, config: Config): Model {
           checked = at + leaf - iova;
         }
       }
-      add({ iova: a, pa: pa + done, size: leaf, read, write });
+      add({ iova: a, pa: (pa + done) & ~encrypted, size: leaf, read, write });
       done += leaf;
     }
     return { mapped: done };
