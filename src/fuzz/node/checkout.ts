@@ -14,8 +14,8 @@ export const targetNames = (root: string): string[] =>
 export const isInstrumented = (path: string): boolean =>
   /^(src|formats)\//.test(path) && !/^src\/(fuzz|cli|gen)\//.test(path);
 
-/** Folders that a build reads; `test` because targets may share helpers with the tests. */
-const folders = ["src", "formats", "fuzz", "test/hostile"];
+/** Folders that a build reads; `test` because targets share helpers with the tests. */
+const folders = ["src", "formats", "fuzz", "test"];
 
 /** A hash over all that a build is made of. Precondition: `root` is a checkout. */
 export function sourcesHash(root: string): string {
