@@ -121,7 +121,8 @@ export function bitmapSizeOf(list: ChunkList, abi: Abi): 512 | undefined {
   const reach = (order: number): bigint => (8n * BigInt(abi.pageSize)) << BigInt(pageShift(abi) + order);
   const last = new Map<number, bigint>();
   for (const { order, physStart, bitmap } of list.entries) {
-    if (order > 63 - pageShift(abi)) continue;
+    // What is no bitmap at all tells nothing of its size.
+    if (order > 63 - pageShift(abi) || bitmap === 0n) continue;
     if (physStart % reach(order) !== 0n || bitmap % BigInt(abi.pageSize) !== 0n) return 512;
     const before = last.get(order);
     if (before !== undefined && physStart - before < reach(order)) return 512;

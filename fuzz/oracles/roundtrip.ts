@@ -1,4 +1,5 @@
 /** What was decoded can be written, and reads as it was. */
+import { bootParamsSize } from "../../formats/kho/handoff.js";
 import { handoffSize } from "../../formats/kho/handoff-encode.js";
 import { fail } from "../../src/fuzz/finding.js";
 import { encodeHandover } from "../../src/handover/encode.js";
@@ -54,19 +55,30 @@ const shared: ReadonlySet<Code> = new Set([
   "limit-exceeded",
 ]);
 
-/** True if no two structures lie over each other: else one is written over the other. */
+/** True if nothing is written over anything else: no structure over another, nor over what leads to them. */
 function areApart({ handover, structures, findings }: Decoded, handoff: bigint): boolean {
   if (findings.some(({ code }) => shared.has(code))) return false;
   const ranges = structureRanges({ handover, structures }).slice(0, structures.length);
   const { recordPa, scratchPa, scratchSize } = handover.handoff;
   const sorted = ranges.sort((a, b) => (a.pa < b.pa ? -1 : 1));
-  const boot = [recordPa, scratchPa, handoff].filter((pa) => pa !== 0n);
+  const boot = [
+    { pa: recordPa, size: BigInt(handoffSize) },
+    { pa: scratchPa, size: scratchSize },
+    { pa: handoff, size: BigInt(bootParamsSize) },
+  ].filter(({ pa }) => pa !== 0n);
   return (
-    sorted.every(({ pa }, i) => i === 0 || sorted[i - 1]!.pa + sorted[i - 1]!.size <= pa) &&
-    boot.every((at) => sorted.every(({ pa, size }) => at + scratchSize <= pa || at >= pa + size)) &&
-    (recordPa === 0n || recordPa + BigInt(handoffSize) <= scratchPa || scratchPa + scratchSize <= recordPa)
+    sorted.every((range, i) => i === 0 || !overlap(sorted[i - 1]!, range)) &&
+    boot.every((part) => sorted.every((range) => !overlap(part, range))) &&
+    !(recordPa !== 0n && overlap(boot[0]!, { pa: scratchPa, size: scratchSize }))
   );
 }
+
+interface Stretch {
+  readonly pa: bigint;
+  readonly size: bigint;
+}
+
+const overlap = (a: Stretch, b: Stretch): boolean => a.pa < b.pa + b.size && b.pa < a.pa + a.size;
 
 /** True if nothing is written beside the pages of structures, as what is not aligned is. */
 const isWithin = (written: readonly MemoryRange[], structures: readonly MemoryRange[]): boolean =>

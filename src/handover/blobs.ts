@@ -1,13 +1,13 @@
-import { type Fdt, nativeU64, property } from "../../formats/fdt/index.js";
+import { type Fdt, hasFdtMagic, nativeU64, property } from "../../formats/fdt/index.js";
 import { knownVersion, rootForms, rootVersions } from "../../formats/kho/root.js";
 import type { Image } from "../image/image.js";
 import type { Abi } from "../layout/index.js";
 import { type Memory, physAddr } from "../memory/index.js";
-import { headerSize, maxBlob, treeBytes } from "./tree-bytes.js";
+import { headerSize, treeBytes } from "./tree-bytes.js";
 
 /** Looks at blobs before the real reading, to find out which release it is. */
 export interface BlobReader {
-  /** The blob of a subtree by name, quietly; undefined if it is not in the capture. */
+  /** The blob of a subtree that is understood, by name, quietly; undefined if it is not in the capture. */
   blobOf(name: string, abi: Abi): Uint8Array | undefined;
 }
 
@@ -21,13 +21,17 @@ export function blobReader(image: Image, fdt: Fdt): BlobReader {
   };
 }
 
-/** The blob of a subtree by name, quietly; undefined if it is not in the memory. */
+/**
+ * The blob of a subtree that is understood, by name, quietly; undefined if it is not in the memory. As when it is decoded
+ * a tree has the size that it says itself, and a structure at most a page, whatever is recorded.
+ */
 export function memoryBlob(memory: Memory, fdt: Fdt, name: string, abi: Abi): Uint8Array | undefined {
   const ref = blobRef(fdt, name, abi);
   if (!ref || ref.pa === 0n || !memory.has(physAddr(ref.pa), headerSize)) return undefined;
-  if (ref.size === undefined) return treeBytes(memory, physAddr(ref.pa));
-  const size = Number(ref.size < BigInt(maxBlob) ? ref.size : BigInt(maxBlob));
-  return memory.has(physAddr(ref.pa), size) ? memory.read(physAddr(ref.pa), size) : undefined;
+  const pa = physAddr(ref.pa);
+  if (ref.size === undefined || hasFdtMagic(memory.read(pa, headerSize))) return treeBytes(memory, pa);
+  const size = Math.min(Number(ref.size), abi.pageSize);
+  return memory.has(pa, size) ? memory.read(pa, size) : undefined;
 }
 
 /** Address of a subtree's blob in a root tree of any version, with its size where recorded. */

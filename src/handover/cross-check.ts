@@ -2,11 +2,13 @@ import type { Claim, Keeping } from "../../formats/claims.js";
 import { bootStops, misread } from "../../formats/consequence.js";
 import type { Context } from "../../formats/context.js";
 import { isAtLeast } from "../../formats/kernels.js";
+import { handoffSize } from "../../formats/kho/handoff-encode.js";
 import { endOf, type Lookup, lookupIn, type Runs } from "../../formats/kho/runs.js";
 import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 import { laterFolioLost } from "../../formats/memfd/memfd.js";
 import { filePath, foliosPath, memfdPath, sessionPath } from "../../formats/paths.js";
 import { addressOf, firstNot, type MemoryRange } from "../memory/index.js";
+import { mergedRanges, wholePages } from "../memory/ranges.js";
 import { hex } from "../report/hex.js";
 import type { Handover } from "./model.js";
 
@@ -215,15 +217,33 @@ function stretchIn(stretches: readonly Stretch[]): (start: number, end: number) 
   };
 }
 
-/** No page may belong to two of: a place in a file, a structure, a region. */
-function checkOwners(ctx: Context, handover: Pick<Handover, "luo" | "reserveMem">): void {
+/** The pages of the hand-off record and of the scratch array, which may share one. */
+function bootPages({ handoff, scratch }: Pick<Handover, "handoff" | "scratch">, page: bigint): MemoryRange[] {
+  const { recordPa, scratchPa, scratchSize } = handoff;
+  const parts: MemoryRange[] = [];
+  if (recordPa !== 0n) parts.push({ pa: recordPa, size: BigInt(handoffSize) });
+  // Where no area could be read the array may be anything.
+  if (scratchPa !== 0n && scratch.length > 0) parts.push({ pa: scratchPa, size: scratchSize });
+  return mergedRanges(parts.map((part) => wholePages(part, page)));
+}
+
+/** No page may belong to two of: a place in a file, a structure, a region, what the boot loader has of the handover. */
+function checkOwners(
+  ctx: Context,
+  handover: Pick<Handover, "luo" | "reserveMem" | "handoff" | "scratch">,
+): void {
   const { pageSize } = ctx.abi;
   const regions = handover.reserveMem.map(({ name, start, size }) => ({
     pa: start,
     pages: Math.ceil(Number(size) / pageSize),
     path: `reserve_mem.${name}`,
   }));
-  const all: readonly Pick<Claim, "pa" | "pages" | "path">[] = [...ctx.claims.all, ...regions];
+  const boot = bootPages(handover, BigInt(pageSize)).map(({ pa, size }) => ({
+    pa,
+    pages: Number(size) / pageSize,
+    path: "handoff",
+  }));
+  const all: readonly Pick<Claim, "pa" | "pages" | "path">[] = [...ctx.claims.all, ...regions, ...boot];
   // As columns: there can be millions.
   const files: { readonly path: string; readonly folios: FolioRuns }[] = [];
   for (const [s, session] of (handover.luo?.sessions ?? []).entries())

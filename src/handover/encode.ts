@@ -16,7 +16,7 @@ import { rootPath, subtreePath } from "../../formats/paths.js";
 import type { Undefined } from "../../formats/undefined.js";
 import type { Abi } from "../layout/index.js";
 import { type Memory, type MemoryRange, type PhysAddr, physAddr, sparseMemory } from "../memory/index.js";
-import { mergedRanges } from "../memory/ranges.js";
+import { mergedRanges, wholePages } from "../memory/ranges.js";
 import { KhoError } from "../report/error.js";
 import { encodeKhoTest } from "./encode-kho-test.js";
 import { encodeLiveUpdate } from "./encode-live-update.js";
@@ -176,13 +176,7 @@ function encodeBootData({ placement, target }: Writing, handover: Handover, fdtP
     encodeHandoff(target, handoff);
     parts.push({ pa: recordPa, size: BigInt(handoffSize) });
   }
-  const page = BigInt(abi.pageSize);
-  const pages = mergedRanges(
-    parts.map(({ pa, size }) => {
-      const start = pa - (pa % page);
-      return { pa: physAddr(start), size: ((pa + size - start + page - 1n) / page) * page };
-    }),
-  );
+  const pages = mergedRanges(parts.map((part) => wholePages(part, BigInt(abi.pageSize))));
   const inUse = mergedRanges(parts);
   for (const { pa, size } of pages) {
     let at: bigint = pa;

@@ -4,6 +4,7 @@ import { pagesOf } from "../../formats/memfd/folios.js";
 import type { Memfd } from "../../formats/memfd/memfd.js";
 import { khoTestFoliosPath } from "../../formats/paths.js";
 import { addressOf, type Memory, type MemoryRange, physAddr } from "../memory/index.js";
+import { wholePages } from "../memory/ranges.js";
 import type { Decoded } from "./decode.js";
 import type { DecodeOptions } from "./options.js";
 import { scan } from "./scan.js";
@@ -15,12 +16,7 @@ type Reached = Pick<Decoded, "handover" | "structures">;
 /** The smallest page of any machine: what memory is compared and packed by. */
 export const packUnit = 4096;
 
-/** The pages that a range touches. */
-function wholePages({ pa, size }: MemoryRange): MemoryRange {
-  const page = BigInt(packUnit);
-  const start = pa - (pa % page);
-  return { pa: physAddr(start), size: ((pa + size - start + page - 1n) / page) * page };
-}
+const unitsOf = (range: MemoryRange): MemoryRange => wholePages(range, BigInt(packUnit));
 
 /**
  * The pages that structures occupy, the hand-off record and the scratch array among them. The test module's folios are
@@ -35,7 +31,7 @@ export function structureRanges({ handover, structures }: Reached): MemoryRange[
   // Where no area could be read the array may be anything.
   if (scratch.length > 0 && handoff.scratchPa !== 0n)
     ranges.push({ pa: handoff.scratchPa, size: handoff.scratchSize });
-  return ranges.map(wholePages);
+  return ranges.map(unitsOf);
 }
 
 /**
@@ -58,7 +54,7 @@ export function readContents(
   const looked = (done: number, total: number): void => progress?.("looking for the root", done, total);
   for (const { pa, kind, record } of scan(memory, looked, limits).candidates)
     if (kind === "device-tree" && record?.fdtPa === handoff.fdtPa)
-      ranges.push(wholePages({ pa: physAddr(pa), size: BigInt(treeBytes(memory, physAddr(pa)).length) }));
+      ranges.push(unitsOf({ pa: physAddr(pa), size: BigInt(treeBytes(memory, physAddr(pa)).length) }));
   return ranges;
 }
 

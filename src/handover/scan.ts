@@ -19,6 +19,7 @@ import {
 import { knownVersion, PROP_PRESERVED_MEMORY_MAP, rootVersions } from "../../formats/kho/root.js";
 import { littleWords, offsetOf, sizeOf } from "../layout/index.js";
 import { type Memory, type PhysAddr, physAddr, storedBytes } from "../memory/index.js";
+import { mergedRanges, rangesIn, wholePages } from "../memory/ranges.js";
 import { isKhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";
 import type { Candidate } from "./candidate.js";
@@ -58,9 +59,14 @@ export function scan(
   limits: Limits = defaultLimits,
 ): Scanned {
   const found: Candidate[] = [];
-  const total = storedBytes(memory);
-  // Nothing begins in zeros, of which a capture can claim any amount.
-  const stored = memory.ranges.filter((range) => !range.zeros);
+  // Nothing is in pages of zeros alone, of which a capture can claim any amount. In other pages segments may end anywhere.
+  const stored = rangesIn(
+    mergedRanges(
+      memory.ranges.filter(({ zeros }) => !zeros).map((range) => wholePages(range, BigInt(scanPage))),
+    ),
+    mergedRanges(memory.ranges),
+  );
+  const total = storedBytes({ ranges: stored });
   const judge = treeJudge(memory, treeBudget + total);
   let done = 0;
   for (const { pa, size } of stored)
@@ -120,16 +126,16 @@ function scanBytes(
     const head = setupDataHead(bytes.subarray(at, at + bootParamsSize));
     if (head !== undefined) push(judgeBootParams(memory, pa, head, judge));
   }
-  // A record is 8-byte aligned: type and len follow each other, and no other type is followed by the same len.
-  const typeAt = offsetOf(setupData, "type", x86Abi) / 4;
-  const lenAt = offsetOf(setupData, "len", x86Abi) / 4;
+  // A record is 8-byte aligned: type and len follow each other, and no other type is followed by the same len. What is
+  // before and behind the two can be in other pages.
+  const typeAt = offsetOf(setupData, "type", x86Abi);
+  const lenBehind = (offsetOf(setupData, "len", x86Abi) - typeAt) / 4;
   const payload = sizeOf(khoData, x86Abi);
   const firstWord = Number((8n - (base % 8n)) % 8n);
   const words = littleWords(bytes.subarray(firstWord));
-  const end = words.length - (sizeOf(setupData, x86Abi) + payload) / 4;
-  for (let i = 0; i <= end && found.length < maxCandidates; i += 2)
-    if (words[i + typeAt] === SETUP_KEXEC_KHO && words[i + lenAt] === payload)
-      push(judgeRecord(memory, physAddr(base + BigInt(firstWord + i * 4)), judge));
+  for (let i = 0; i < words.length - lenBehind && found.length < maxCandidates; i += 2)
+    if (words[i] === SETUP_KEXEC_KHO && words[i + lenBehind] === payload)
+      push(judgeRecord(memory, physAddr(base + BigInt(firstWord + i * 4 - typeAt)), judge));
 }
 
 /** A root tree, or a device tree that leads to one; undefined for any other tree. `read` is told how long it is. */

@@ -1,3 +1,4 @@
+import { physAddr } from "./address.js";
 import type { MemoryRange } from "./memory.js";
 
 /** The same addresses as ascending ranges that neither overlap nor touch. O(n log n). */
@@ -11,6 +12,12 @@ export function mergedRanges(ranges: readonly MemoryRange[]): MemoryRange[] {
     else if (last.pa + last.size < pa + size) last.size = pa + size - last.pa;
   }
   return merged;
+}
+
+/** The pages of `page` bytes that a range touches. */
+export function wholePages({ pa, size }: MemoryRange, page: bigint): MemoryRange {
+  const start = pa - (pa % page);
+  return { pa: physAddr(start), size: ((pa + size - start + page - 1n) / page) * page };
 }
 
 /** What of `ranges` a memory has, ascending, with what it says of zeros. Both lists ascending and disjoint. O(n). */

@@ -82,6 +82,45 @@ describe("several roots", () => {
   });
 });
 
+describe("a record", () => {
+  const image = core("7.3-memfd");
+  const { handoff } = decodeHandover(image).handover;
+  const record = image.memory.read(handoff.recordPa, 48);
+  const found = (memory: Image["memory"]) =>
+    scan(memory).candidates.filter(({ usable, kind }) => usable && kind === "setup_data");
+  const piece = (pa: bigint, bytes: Uint8Array) => ({
+    pa: physAddr(pa),
+    size: BigInt(bytes.length),
+    ...(bytes.some((byte) => byte !== 0) ? { source: bytesSource(bytes) } : { zeros: true }),
+    at: 0,
+  });
+
+  it("is found wherever a segment ends in it", () => {
+    for (let end = 1; end < record.length; end++) {
+      const { memory } = segmentedMemory([
+        piece(handoff.fdtPa, page(image, handoff.fdtPa)),
+        piece(handoff.recordPa, record.slice(0, end)),
+        piece(handoff.recordPa + BigInt(end), record.slice(end)),
+      ]);
+      expect(found(memory), `${end} bytes, then the others`).toEqual([
+        expect.objectContaining({ pa: handoff.recordPa }),
+      ]);
+    }
+  });
+
+  it("is found wherever it lies in a large segment", () => {
+    for (const pa of [2 ** 20 - 40, 2 ** 20 - 16, 2 ** 20 - 8, 2 ** 20, 4096 - 8]) {
+      const bytes = new Uint8Array(2 ** 20 + 4096);
+      bytes.set(record, pa);
+      const { memory } = segmentedMemory([
+        piece(0n, bytes),
+        piece(handoff.fdtPa, page(image, handoff.fdtPa)),
+      ]);
+      expect(found(memory)).toEqual([expect.objectContaining({ pa: BigInt(pa) })]);
+    }
+  });
+});
+
 describe("memory that is in use for something else", () => {
   it.each(["6.19.10-memfd", "7.1.13-memfd"])(
     "a map of %s that was overwritten is one finding, and folios keep their lengths",

@@ -3,6 +3,7 @@ import { decodeWritten, expectAll, faultsOf } from "./compare.js";
 import { attempt, smallPlan } from "./fault.js";
 import { scratch } from "./plans.js";
 import { formOf, releases } from "./releases.js";
+import { u64 } from "./trees.js";
 import { type Plan, write } from "./writer.js";
 
 const bare = (label: string, more: Partial<Plan> = {}): Plan => ({
@@ -87,6 +88,19 @@ describe("the release that the metadata names", () => {
     expect(handover.releaseGuessed).toBe(true);
     expect(faultsOf({ findings })).toEqual([]);
   });
+});
+
+it("the metadata names the release whatever size is recorded of it: readers take a page at most", () => {
+  const written = write(bare("7.2", { metadata: { release: "7.2.13", count: 1 } }), {
+    root: (tree) => {
+      const node = tree.children.find(({ name }) => name === "kexec-metadata")!;
+      const size = node.properties.find(([name]) => name === "blob-size")!;
+      size[1] = u64(1n << 40n);
+    },
+  });
+  const { handover } = decodeWritten(written);
+  expect(handover.release).toBe("7.2");
+  expect(handover.releaseEvidence).toContain("kexec-metadata");
 });
 
 /** [writer, reader, takes it]: what happens when a kernel of another release boots. */

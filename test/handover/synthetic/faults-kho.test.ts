@@ -121,6 +121,29 @@ const faults: Record<string, Fault> = {
     does: stops(),
     strict: "throws",
   },
+  "record in the page of the root": {
+    forms: every,
+    damage: ({ ram, at }) => ram.write(at("root") + 0x800n, ram.read(at("record"), 48)),
+    options: ({ at }) => ({ handoff: at("root") + 0x800n }),
+    code: "structure-reused",
+    path: "handoff",
+    pa: ({ at }) => at("root"),
+    does: misread("boot"),
+    strict: "reads",
+  },
+  "scratch array in the page of the root": {
+    forms: every,
+    damage: ({ ram, at }) => {
+      ram.write(at("root") + 0x800n, ram.read(at("scratch"), 48));
+      ram.u64(at("record") + 32n, at("root") + 0x800n);
+    },
+    options: atRecord,
+    code: "structure-reused",
+    path: "handoff",
+    pa: ({ at }) => at("root"),
+    does: misread("boot"),
+    strict: "reads",
+  },
 
   // The root tree.
   "root version 1": {
