@@ -33,6 +33,8 @@ export interface Case {
   readonly name: string;
   /** Bytes of the machine. */
   readonly ramSize: number;
+  /** Takes minutes and is the same in every release: the newest alone runs it, and all with KHO_ACCEPT=all. */
+  readonly slow?: true;
   /** Whether a release has what this is about. */
   applies(kernel: Kernel): boolean;
   make(release: string): Made;
@@ -161,6 +163,7 @@ const pagesOfChunk = pageSize / 8 - 1;
 
 const longLists: Case = {
   name: "folio lists of exactly one chunk, and of more",
+  slow: true,
   ramSize: 1280 * MiB,
   applies: hasLiveUpdate,
   make(release) {
