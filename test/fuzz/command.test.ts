@@ -91,6 +91,7 @@ test("a finding is written with its test", () => {
 
 test("the documentation knows every oracle", () => {
   const readme = readFileSync("fuzz/README.md", "utf8");
-  for (const oracle of Object.keys(oracles)) expect(readme).toContain(`| \`${oracle}\` |`);
+  const rows = readme.split("\n").map((line) => line.split("|")[1]?.trim());
+  for (const oracle of Object.keys(oracles)) expect(rows).toContain(`\`${oracle}\``);
   expect(existsSync("fuzz/oss-fuzz/build.sh")).toBe(true);
 });
