@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { InvalidArgumentError } from "commander";
+import { InvalidArgumentError, Option } from "commander";
 import { token } from "../values.js";
 import type { Verb } from "../verb.js";
 
@@ -38,7 +38,7 @@ export const fuzzVerbs: readonly Verb[] = [
         .option("--time <seconds>", "end after this time (default: 60, without --runs)", count)
         .option("--runs <n>", "end after so many executions of each target", count)
         .option("--jobs <n>", "worker threads", jobs, availableParallelism())
-        .option("--seed <n>", "what all choices follow from", token, 1n)
+        .addOption(new Option("--seed <n>", "what all choices follow from").argParser(token).default(1n, "1"))
         .option("--keep-going", "do not end at the first finding")
         .option("--corpus <dir>", "begin with DIR/TARGET/*, and add what reaches more")
         .option("--findings <dir>", "where to put what was found", "findings")
