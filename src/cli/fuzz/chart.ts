@@ -56,6 +56,7 @@ export function chart(panels: readonly Panel[]): string {
     (panel, i) => `<g transform="translate(${frame.left} ${i * panelHeight + frame.top})">${draw(panel)}</g>`,
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
+<title>Coverage and speed of a run of kho fuzz</title>
 <style>${style}
 </style>
 <rect class="back" width="${width}" height="${height}"/>
