@@ -216,15 +216,13 @@ function retrieve(version: MemfdVersion, data: bigint, core: KernelCore): File {
   try {
     const fault = findings.find(stopping);
     const isCount = fault?.code === "folio-count";
+    const isRefusedList =
+      fault?.consequence?.outcome === "refused" && fault.path.startsWith(foliosPath("memfd"));
     // A list that cannot be restored shows when that is tried, which may warn; what is behind its end is read later.
-    if (
-      list &&
-      (isCount ||
-        (fault?.consequence?.outcome === "refused" && fault.path.startsWith(foliosPath("memfd")))) &&
-      !core.kho.restoreVmalloc(list, inode.owner) &&
-      isCount
-    )
-      throw notRestored();
+    if (list && (isCount || isRefusedList)) {
+      const blocks = core.kho.restoreVmalloc(list, inode.owner);
+      if (isCount && !blocks) throw notRestored();
+    }
     stopAt(fault);
     // Without a finding that stops there is a file.
     rebuild(version, inode, memfd!, list!);
