@@ -73,6 +73,11 @@ const layers: readonly Layer[] = [
     paths: ["src/compat"],
     imports: [...formatsAndBelow, "image contract", "handover", "machine"],
   },
+  {
+    name: "cost",
+    paths: ["src/cost"],
+    imports: [...formatsAndBelow, "handover", "machine"],
+  },
   { name: "generated", paths: ["src/gen"], imports: [], packages: ["@bufbuild/protobuf"] },
   {
     name: "interchange",
@@ -92,6 +97,11 @@ const layers: readonly Layer[] = [
     name: "entries for machines",
     paths: ["src/exports/compat.ts"],
     imports: [...formatsAndBelow, "compat", "preflight"],
+  },
+  {
+    name: "entry for cost",
+    paths: ["src/exports/cost.ts"],
+    imports: [...formatsAndBelow, "cost"],
   },
   {
     name: "entries for Node",
@@ -118,6 +128,7 @@ const layers: readonly Layer[] = [
       "machine",
       "compat",
       "preflight",
+      "cost",
       "scenario",
       "fuzz",
       "fuzz on Node",

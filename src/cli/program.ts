@@ -4,6 +4,7 @@ import { abiVerbs } from "./abi/verbs.js";
 import { compatVerbs } from "./compat/compat-verbs.js";
 import { craftVerbs } from "./compat/craft-verbs.js";
 import { preflightVerbs } from "./compat/preflight-verbs.js";
+import { costVerbs } from "./cost/cost-verbs.js";
 import type { Exit } from "./exit.js";
 import { fuzzVerbs } from "./fuzz/verbs.js";
 import { iommuVerbs } from "./iommu/verbs.js";
@@ -201,6 +202,7 @@ const verbs: readonly Verb[] = [
   ...compatVerbs,
   ...craftVerbs,
   ...preflightVerbs,
+  ...costVerbs,
   ...fuzzVerbs,
   ...iommuVerbs,
   ...abiVerbs,

@@ -155,8 +155,8 @@ function planMap({ kind, skeleton }: PreservedMemory, runs: Runs, abi: Abi, page
   });
 }
 
-/** Adds the blocks that no structure has a part in. */
-function addData(to: RunsBuilder, runs: Runs, structures: readonly Claim[], { pageSize }: Abi): void {
+/** Adds the blocks of `runs` that no structure has a part in: what is contents. */
+export function addData(to: RunsBuilder, runs: Runs, structures: readonly Claim[], { pageSize }: Abi): void {
   const taken = mergedRanges(
     structures
       .filter(({ keeping, path }) => keeping !== "not-preserved" && path !== khoTestFoliosPath)

@@ -21,6 +21,7 @@ it("kho has help for every verb, with examples that name what exists", async () 
     "compat",
     "craft",
     "preflight",
+    "cost",
     "fuzz",
   ]);
   await each(verbs, async (verb) => {
