@@ -41,8 +41,12 @@ export function withRecords<H extends Struct, R extends Struct>(
   const size = sizeOf(layout, abi);
   const bytes = new Uint8Array(at + records.length * size);
   if (head) encodeInto(head.layout, head.value, bytes, 0, abi);
-  for (const [i, record] of records.entries())
-    encodedAt(`${layout.name}[${i}]`, () => encodeInto(layout, record, bytes, at + i * size, abi));
+  for (let i = 0; i < records.length; i++)
+    try {
+      encodeInto(layout, records[i]!, bytes, at + i * size, abi);
+    } catch (error) {
+      throw placedAt(`${layout.name}[${i}]`, error);
+    }
   return bytes;
 }
 
@@ -54,9 +58,13 @@ export function encodedAt<T>(path: string, encode: () => T): T {
   try {
     return encode();
   } catch (error) {
-    if (!isKhoError(error, "value-range") || error.path?.startsWith(path)) throw error;
-    const { code, message, name: _, ...detail } = error;
-    const member = error.path?.replace(/^\w+/, "") ?? "";
-    throw new KhoError(code, `${path}: ${message}`, { ...detail, path: `${path}${member}` });
+    throw placedAt(path, error);
   }
+}
+
+function placedAt(path: string, error: unknown): unknown {
+  if (!isKhoError(error, "value-range") || error.path?.startsWith(path)) return error;
+  const { code, message, name: _, ...detail } = error;
+  const member = error.path?.replace(/^\w+/, "") ?? "";
+  return new KhoError(code, `${path}: ${message}`, { ...detail, path: `${path}${member}` });
 }

@@ -1,9 +1,11 @@
 import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
-import { requireBytes, viewOf } from "./decode.js";
-import { isLittle, type Member, memberOf, resolve } from "./resolve.js";
+import { type Pass, type Plan, planOf } from "./column-plan.js";
+import { requireBytes } from "./decode.js";
+import { addBits, firstUnfit, rangeOf, writeDoubles, writePair, writeWords } from "./encode-column-loops.js";
+import { resolve } from "./resolve.js";
 import type { Fields, Struct } from "./types.js";
-import { hostWords } from "./words.js";
+import { wordsAt } from "./words.js";
 
 /**
  * Writes `count` structs to `bytes` from `offset` on, their integer members from one column each: the inverse of
@@ -20,16 +22,20 @@ export function encodeColumns<F extends Fields, N extends keyof F & string>(
   count: number,
   abi: Abi,
 ): void {
-  const { size } = resolve(layout, abi);
-  requireBytes(layout, bytes, offset, size * count);
-  bytes.fill(0, offset, offset + size * count);
-  const data = viewOf(bytes);
-  for (const name of Object.keys(columns) as N[]) {
-    const bad = writeColumn(memberOf(layout, name, abi), columns[name], data, offset, size, count, abi);
+  const length = resolve(layout, abi).size * count;
+  requireBytes(layout, bytes, offset, length);
+  const plan = planOf(layout, Object.keys(columns), abi);
+  const ins: ArrayLike<number>[] = [];
+  for (let i = 0; i < plan.columns.length; i++) ins.push(columns[plan.columns[i]!.name as N]);
+  if (length === 0 || write(plan, bytes, offset, count, ins)) return;
+  // One of the values does not fit. The first one of the first such column is reported.
+  for (const [k, { name, integer }] of plan.columns.entries()) {
+    const bad = firstUnfit(ins[k]!, integer, count);
     if (bad < 0) continue;
+    const { low, end } = rangeOf(integer);
     const path = `${layout.name}[${bad}].${name}`;
-    const actual = String(columns[name][bad]);
-    const expected = rangeOf(memberOf(layout, name, abi));
+    const actual = String(ins[k]![bad]);
+    const expected = `${low} to ${end - 1}`;
     throw new KhoError("value-range", `${path}: expected ${expected}, got ${actual}`, {
       path,
       expected,
@@ -38,90 +44,53 @@ export function encodeColumns<F extends Fields, N extends keyof F & string>(
   }
 }
 
-/** How a member is stored. */
-interface Place {
-  /** Bits, and how many bits of its unit are below it. */
-  readonly width: number;
-  readonly shift: number;
-  /** The least value, and the one that is too large; both exact as doubles. */
-  readonly low: number;
-  readonly end: number;
-}
+/** Bytes of rows that all passes go through before the next rows: they stay in the CPU's first cache. */
+const window = 2 ** 14;
 
-function placeOf({ name, layout, shift = 0 }: Member): Place {
-  const of = layout.kind === "bits" ? layout.of : layout;
-  if (of.kind !== "scalar") throw new KhoError("layout-malformed", `${name} is not an integer`);
-  const width = layout.kind === "bits" ? layout.width : of.bytes * 8;
-  // A bit field is unsigned whatever it is stored in.
-  const signed = of.signed && layout.kind === "scalar";
-  const span = 2 ** (signed ? width - 1 : width);
-  return { width, shift, low: signed ? Math.max(-span, -(2 ** 53) + 1) : 0, end: Math.min(span, 2 ** 53) };
-}
-
-function rangeOf(member: Member): string {
-  const { low, end } = placeOf(member);
-  return `${low} to ${end - 1}`;
-}
-
-/** ORs one column into rows of zeros. Returns the index of the first value that does not fit, or -1. */
-function writeColumn(
-  member: Member,
-  values: ArrayLike<number>,
-  data: DataView,
-  base: number,
-  stride: number,
+/** Writes all of the rows. False if a value does not fit, some of them written or not. */
+function write(
+  { size, columns, passes, writesWords, fillsRows }: Plan,
+  { buffer, byteOffset }: Uint8Array,
+  offset: number,
   count: number,
-  abi: Abi,
-): number {
-  const { shift, low, end } = placeOf(member);
-  const of = member.layout.kind === "bits" ? member.layout.of : member.layout;
-  if (of.kind !== "scalar") return -1;
-  const little = isLittle(of, abi);
-  const at = base + member.offset;
-  if (of.bytes === 8) return write64(values, data, at, stride, count, { little, shift, low, end });
-  for (let i = 0, p = at; i < count; i++, p += stride) {
-    const value = values[i]!;
-    if (!(value >= low && value < end && Math.floor(value) === value)) return i;
-    // Setters take the bits modulo their width, which is what a negative number's are.
-    const bits = value << shift;
-    if (of.bytes === 4) data.setUint32(p, data.getUint32(p, little) | bits, little);
-    else if (of.bytes === 2) data.setUint16(p, data.getUint16(p, little) | bits, little);
-    else data.setUint8(p, data.getUint8(p) | bits);
+  ins: readonly ArrayLike<number>[],
+): boolean {
+  const start = byteOffset + offset;
+  const length = size * count;
+  const words = writesWords ? wordsAt(buffer, start, length) : undefined;
+  const view = words ? undefined : new DataView(buffer, start, length);
+  if (!words || !fillsRows) new Uint8Array(buffer, start, length).fill(0);
+  const rows = Math.max(1, Math.floor(window / size));
+  for (let from = 0; from < count; from += rows) {
+    const to = Math.min(count, from + rows);
+    for (let k = 0; k < passes.length; k++) {
+      const pass = passes[k]!;
+      if (words) {
+        if (!writeInWords(pass, words, (from * size) / 4, size / 4, from, to, ins)) return false;
+        continue;
+      }
+      for (let c = 0; c < pass.columns.length; c++) {
+        const column = pass.columns[c]!;
+        const { integer } = columns[column]!;
+        if (!addBits(view!, from * size, size, from, to, integer, ins[column]!)) return false;
+      }
+    }
   }
-  return -1;
+  return true;
 }
 
-/** The bits of values from `shift` on in 64-bit units, as two halves of 32 bits. */
-function write64(
-  values: ArrayLike<number>,
-  data: DataView,
+function writeInWords(
+  { columns: [first, second], words: places }: Pass,
+  words: Uint32Array,
   at: number,
   stride: number,
-  count: number,
-  field: { little: boolean; shift: number; low: number; end: number },
-): number {
-  const { little, shift, low, end } = field;
-  // Scaling by powers of two is exact, and ToInt32 of what comes out takes exactly its bits 0 to 31.
-  const toLow = shift < 32 ? 2 ** shift : 0;
-  const toHigh = 2 ** (shift - 32);
-  const lowAt = little ? 0 : 1;
-  const highAt = 1 - lowAt;
-  if (count === 0) return -1;
-  const words = hostWords(data, at, stride, little);
-  const step = stride / 4;
-  for (let i = 0; i < count; i++) {
-    const value = values[i]!;
-    if (!(value >= low && value < end && Math.floor(value) === value)) return i;
-    const lower = (value * toLow) | 0;
-    const upper = Math.floor(value * toHigh) | 0;
-    if (words) {
-      words[i * step + lowAt]! |= lower;
-      words[i * step + highAt]! |= upper;
-      continue;
-    }
-    const p = at + i * stride;
-    data.setInt32(p + 4 * lowAt, data.getInt32(p + 4 * lowAt, little) | lower, little);
-    data.setInt32(p + 4 * highAt, data.getInt32(p + 4 * highAt, little) | upper, little);
-  }
-  return -1;
+  from: number,
+  to: number,
+  ins: readonly ArrayLike<number>[],
+): boolean {
+  const [place, mate] = places!;
+  const values = ins[first]!;
+  if (mate) return writePair(words, at, stride, from, to, place, values, mate, ins[second!]!);
+  const loop = place.low === place.high ? writeWords : writeDoubles;
+  return loop(words, at, stride, from, to, place, values);
 }

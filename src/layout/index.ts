@@ -1,6 +1,6 @@
 export { type Abi, pageShift, pageSizes } from "./abi.js";
 export { type Column, columns } from "./columns.js";
-export { decode, isTerminated } from "./decode.js";
+export { decode, decodeMany, isTerminated } from "./decode.js";
 export { encode, encodeInto } from "./encode.js";
 export { encodeColumns } from "./encode-columns.js";
 export { printLayout } from "./print.js";

@@ -1,6 +1,7 @@
 import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
-import { readMember, requireBytes, viewOf } from "./decode.js";
+import { requireBytes, viewOf } from "./decode.js";
+import { memberReaders } from "./readers.js";
 import { resolve } from "./resolve.js";
 import type { Struct, ValueOf } from "./types.js";
 
@@ -11,8 +12,11 @@ interface Row {
   [at]: number;
   [over]: DataView;
 }
+/** Makes a row; each struct has one of its own, which makes reading a member as fast as a call. */
+type RowAt = new (data: DataView, offset: number) => Row;
 
-const prototypes = new WeakMap<Struct, Map<string, object>>();
+/** By page size, of which that of a big-endian ABI is negative here. */
+const cache = new WeakMap<Struct, Map<number, RowAt>>();
 
 /**
  * A row that decodes nothing until a member is read, and then that member only, every time anew.
@@ -27,7 +31,7 @@ export function view<S extends Struct>(
   abi: Abi,
 ): Readonly<ValueOf<S>> {
   requireBytes(layout, bytes, offset, resolve(layout, abi).size);
-  return rowAt(prototypeOf(layout, abi), viewOf(bytes), offset) as unknown as Readonly<ValueOf<S>>;
+  return new (rowOf(layout, abi))(viewOf(bytes), offset) as unknown as Readonly<ValueOf<S>>;
 }
 
 /** A run of equal structs as lazy rows: nothing is decoded or allocated before `row(i)`. */
@@ -53,42 +57,40 @@ export function rows<S extends Struct>(
 ): Rows<S> {
   const { size } = resolve(layout, abi);
   requireBytes(layout, bytes, offset, size * count);
-  const prototype = prototypeOf(layout, abi);
+  const RowHere = rowOf(layout, abi);
   const data = viewOf(bytes);
   return {
     length: count,
     row: (index) => {
       if (!(index >= 0 && index < count))
         throw new KhoError("usage", `row ${index} of ${count} of struct ${layout.name}`);
-      return rowAt(prototype, data, offset + index * size) as unknown as Readonly<ValueOf<S>>;
+      return new RowHere(data, offset + index * size) as unknown as Readonly<ValueOf<S>>;
     },
   };
 }
 
-function rowAt(prototype: object, data: DataView, offset: number): Row {
-  const row = Object.create(prototype) as Row;
-  row[at] = offset;
-  row[over] = data;
+function rowOf(layout: Struct, abi: Abi): RowAt {
+  let byAbi = cache.get(layout);
+  if (!byAbi) cache.set(layout, (byAbi = new Map()));
+  const key = abi.byteOrder === "little" ? abi.pageSize : -abi.pageSize;
+  let row = byAbi.get(key);
+  if (!row) byAbi.set(key, (row = newRow(layout, abi)));
   return row;
 }
 
-function prototypeOf(layout: Struct, abi: Abi): object {
-  let byAbi = prototypes.get(layout);
-  if (!byAbi) prototypes.set(layout, (byAbi = new Map()));
-  const key = `${abi.byteOrder}${abi.pageSize}`;
-  let prototype = byAbi.get(key);
-  if (!prototype) {
-    prototype = {};
-    for (const member of resolve(layout, abi).members) {
-      if (member.layout.kind === "padding") continue;
-      Object.defineProperty(prototype, member.name, {
-        enumerable: true,
-        get(this: Row) {
-          return readMember(member, this[over], this[at], abi);
-        },
-      });
-    }
-    byAbi.set(key, prototype);
+function newRow(layout: Struct, abi: Abi): RowAt {
+  function RowHere(this: Row, data: DataView, offset: number): void {
+    this[at] = offset;
+    this[over] = data;
   }
-  return prototype;
+  const prototype = {};
+  for (const { name, read } of memberReaders(layout, abi))
+    Object.defineProperty(prototype, name, {
+      enumerable: true,
+      get(this: Row) {
+        return read(this[over], this[at]);
+      },
+    });
+  RowHere.prototype = prototype;
+  return RowHere as unknown as RowAt;
 }

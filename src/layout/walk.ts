@@ -1,5 +1,6 @@
 import type { Abi } from "./abi.js";
-import { read, readMember, requireBytes, viewOf } from "./decode.js";
+import { requireBytes, viewOf } from "./decode.js";
+import { memberReader, readerOf } from "./readers.js";
 import { extent, resolve, sizeOf } from "./resolve.js";
 import type { Field, Layout } from "./types.js";
 
@@ -36,7 +37,7 @@ function* leaves(layout: Layout, view: DataView, at: number, abi: Abi, path: str
     return;
   }
   if (layout.kind !== "struct") {
-    yield { path, offset: at, size: sizeOf(layout, abi), layout, value: read(layout, view, at, abi) };
+    yield { path, offset: at, size: sizeOf(layout, abi), layout, value: readerOf(layout, abi)(view, at) };
     return;
   }
   for (const member of resolve(layout, abi).members) {
@@ -48,7 +49,7 @@ function* leaves(layout: Layout, view: DataView, at: number, abi: Abi, path: str
         path: memberPath,
         ...place,
         bit: { shift: member.shift!, width: member.layout.width },
-        value: readMember(member, view, at, abi),
+        value: memberReader(member, abi)(view, at),
       };
     else yield* leaves(member.layout, view, at + member.offset, abi, memberPath);
   }

@@ -10,6 +10,7 @@ export {
   physAddr,
 } from "./address.js";
 export { type Memory, type MemoryRange, maxRead, storedBytes } from "./memory.js";
+export { rankOf } from "./rank.js";
 export { firstNot } from "./search.js";
 export { type Overlap, type Segment, segmentedMemory } from "./segments.js";
 export { type ByteSource, bytesSource } from "./source.js";
