@@ -2,6 +2,7 @@ import type { PhysAddr } from "../src/memory/index.js";
 import { KhoError } from "../src/report/error.js";
 import type { Consequence } from "../src/report/finding.js";
 import { misread } from "./consequence.js";
+import { newPageOwners } from "./page-owners.js";
 
 /**
  * How a structure's pages have to be preserved: as one block of this order, in whatever blocks, or not at all
@@ -45,31 +46,34 @@ export interface Claims {
 
 /** An empty set of claims for a page size in bytes. Twice `most` is the end of it, `most` where long lists end. */
 export function newClaims(pageSize: number, most = 1 << 22): Claims {
-  const owners = new Map<number, number>();
+  const owners = newPageOwners();
   const all: { -readonly [K in keyof Claim]: Claim[K] }[] = [];
+  /** Claims that were made, each of which begins in another page. */
+  let count = 0;
   let end = -1;
+  const page = BigInt(pageSize);
   // At most 52 bits: the page size is at least 2^12.
-  const frameOf = (pa: PhysAddr): number => Number(pa / BigInt(pageSize));
+  const frameOf = (pa: PhysAddr): number => Number(pa / page);
   return {
     all,
     get full() {
-      return owners.size >= most;
+      return count >= most;
     },
     ownerOf(pa) {
-      const owner = owners.get(frameOf(pa));
-      return owner === undefined ? undefined : all[owner]!.path;
+      return all[owners.of(frameOf(pa))]?.path;
     },
     claim(pa, pages, keeping, path, lost = reused) {
       const first = frameOf(pa);
-      const owner = owners.get(first);
-      if (owner !== undefined) return all[owner]!.path;
-      if (owners.size >= 2 * most)
+      const owner = owners.of(first);
+      if (owner >= 0) return all[owner]!.path;
+      if (count >= 2 * most)
         throw new KhoError("limit-exceeded", `structures begin in more than ${2 * most} pages`, { pa, path });
       const last = all.at(-1);
       if (last && keeping === 0 && last.keeping === 0 && last.path === path && end === first)
         last.pages += pages;
-      else all.push({ pa: (BigInt(first) * BigInt(pageSize)) as PhysAddr, pages, keeping, path, lost });
-      owners.set(first, all.length - 1);
+      else all.push({ pa: (BigInt(first) * page) as PhysAddr, pages, keeping, path, lost });
+      owners.add(first, all.length - 1);
+      count++;
       end = first + pages;
       return undefined;
     },

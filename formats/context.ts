@@ -11,7 +11,10 @@ import type { Kernel } from "./kernels.js";
 export interface Limits {
   /** Nodes of the radix tree, or chunks and bitmaps of the chunk list. Default 1,048,576: 32 TiB of order-0 pages. */
   readonly maxMapNodes: number;
-  /** Runs of adjacent preserved blocks, and of adjacent folios of all memfds together. Default 33,554,432. */
+  /**
+   * Runs of adjacent preserved blocks, and of adjacent folios of all memfds together. Default 33,554,432. They are what the
+   * memory of decoding follows: 17 bytes for each of the first and 27 for each of the second are kept.
+   */
   readonly maxRuns: number;
   /** Sessions, and files of all sessions together. Default 700,000: more than any machine has. */
   readonly maxRecords: number;

@@ -5,6 +5,7 @@
  */
 import { create, toBinary as messageToBinary, toJsonString } from "@bufbuild/protobuf";
 import { orderCounts, type PreservedMemory, preservedBytes } from "../formats/kho/preserved.js";
+import type { Runs } from "../formats/kho/runs.js";
 import { byIndex, type FolioRuns } from "../formats/memfd/folios.js";
 import type { Memfd } from "../formats/memfd/memfd.js";
 import {
@@ -40,7 +41,14 @@ export {
 } from "./gen/kho/v1/iommu_pb.js";
 
 /** The message for a decoded handover. Text that is not UTF-8 has its other bytes written `\xNN`. */
-export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "findings">): HandoverMessage {
+export const toMessage = (decoded: Pick<Decoded, "handover" | "findings">): HandoverMessage =>
+  messageOf(decoded, true);
+
+/** The message, with runs of blocks and folios or with none where they are. */
+function messageOf(
+  { handover, findings }: Pick<Decoded, "handover" | "findings">,
+  withRuns: boolean,
+): HandoverMessage {
   const { preserved, luo, kexecMetadata, khoTest } = handover;
   return create(HandoverSchema, {
     compatible: wellFormed(handover.compatible),
@@ -53,7 +61,7 @@ export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "fi
     releaseEvidence: wellFormed(handover.releaseEvidence),
     handoff: handover.handoff,
     scratch: handover.scratch.map(rangeMessage),
-    ...(preserved && { preserved: preservedMessage(preserved, handover.pageSize) }),
+    ...(preserved && { preserved: preservedMessage(preserved, handover.pageSize, withRuns) }),
     subtrees: handover.subtrees.map(({ name, pa, size, kind }) => ({
       name: wellFormed(name),
       pa,
@@ -64,7 +72,7 @@ export function toMessage({ handover, findings }: Pick<Decoded, "handover" | "fi
       luo: {
         compatible: wellFormed(luo.compatible),
         liveupdateNumber: luo.liveupdateNumber,
-        sessions: luo.sessions.map(sessionMessage),
+        sessions: luo.sessions.map((session) => sessionMessage(session, withRuns)),
         flbs: luo.flbs.map(({ name, data, count }) => ({ name: wellFormed(name), data, count })),
       },
     }),
@@ -94,14 +102,69 @@ export function toJson(decoded: Pick<Decoded, "handover" | "findings">): string 
   }
 }
 
-/** The binary form. */
+/**
+ * What {@link toJson} gives, piece by piece: of a handover of millions of runs the text is longer than one text can be, and
+ * messages of all of them would take gigabytes.
+ */
+export function* toJsonPieces({
+  handover,
+  findings,
+}: Pick<Decoded, "handover" | "findings">): Generator<string> {
+  const options = { alwaysEmitImplicit: true, prettySpaces: 2 };
+  const rest = toJsonString(HandoverSchema, messageOf({ handover, findings }, false), options);
+  const { preserved, luo, pageSize } = handover;
+  /** The texts of the lists that were left out, in the order of the message. */
+  const lists: Iterable<string>[] = [];
+  if (preserved)
+    lists.push(
+      mapped(keysOf(preserved.runs.length), (i) =>
+        toJsonString(PreservedRunSchema, runMessage(preserved.runs, i, pageSize), options),
+      ),
+    );
+  for (const { memfd } of luo?.sessions.flatMap(({ files }) => files) ?? [])
+    if (memfd)
+      lists.push(
+        mapped(byIndex(memfd.folios), (i) =>
+          toJsonString(FolioRunSchema, folioMessage(memfd.folios, i), options),
+        ),
+      );
+  let at = 0;
+  // Quotes within strings are escaped: what looks like a member is one. The last ones may be of the test module.
+  for (const hole of rest.matchAll(/^( *)"(?:runs|folios)": \[(?=\])/gm)) {
+    const end = hole.index + hole[0].length;
+    yield rest.slice(at, end);
+    at = end;
+    const indent = `\n${hole[1]}`;
+    let first = true;
+    for (const item of lists.shift() ?? []) {
+      yield `${first ? "" : ","}${indent}  ${item.replaceAll("\n", `${indent}  `)}`;
+      first = false;
+    }
+    if (!first) yield indent;
+  }
+  yield rest.slice(at);
+}
+
+function* keysOf(length: number): Generator<number> {
+  for (let i = 0; i < length; i++) yield i;
+}
+
+function* mapped(keys: Iterable<number>, text: (key: number) => string): Generator<string> {
+  for (const key of keys) yield text(key);
+}
+
+/** The binary form. Messages of all runs are made first, which takes about half a kilobyte each. */
 export function toBinary(decoded: Pick<Decoded, "handover" | "findings">): Uint8Array {
   return messageToBinary(HandoverSchema, toMessage(decoded));
 }
 
 const rangeMessage = ({ pa, size }: MemoryRange) => create(MemoryRangeSchema, { pa, size });
 
-function preservedMessage({ kind, rootPa, runs, mapPages }: PreservedMemory, pageSize: number) {
+function preservedMessage(
+  { kind, rootPa, runs, mapPages }: PreservedMemory,
+  pageSize: number,
+  withRuns: boolean,
+) {
   const orders = orderCounts(runs);
   return create(PreservedMemorySchema, {
     kind,
@@ -109,21 +172,22 @@ function preservedMessage({ kind, rootPa, runs, mapPages }: PreservedMemory, pag
     blocks: BigInt(orders.reduce((sum, { blocks }) => sum + blocks, 0)),
     bytes: asU64(preservedBytes(runs, pageSize)),
     orders: orders.map(({ order, blocks }) => ({ order, blocks: BigInt(blocks) })),
-    runs: Array.from({ length: runs.length }, (_, i) =>
-      create(PreservedRunSchema, {
-        pa: addressOf(runs.pfn[i]!, pageSize),
-        order: runs.order[i]!,
-        count: BigInt(runs.count[i]!),
-      }),
-    ),
+    runs: withRuns ? Array.from({ length: runs.length }, (_, i) => runMessage(runs, i, pageSize)) : [],
     mapPages: BigInt(mapPages),
   });
 }
 
-function sessionMessage({ name, files, systemd }: Session) {
+const runMessage = (runs: Runs, i: number, pageSize: number) =>
+  create(PreservedRunSchema, {
+    pa: addressOf(runs.pfn[i]!, pageSize),
+    order: runs.order[i]!,
+    count: BigInt(runs.count[i]!),
+  });
+
+function sessionMessage({ name, files, systemd }: Session, withRuns: boolean) {
   return create(SessionSchema, {
     name: wellFormed(name),
-    files: files.map(fileMessage),
+    files: files.map((file) => fileMessage(file, withRuns)),
     ...(systemd && {
       systemd: {
         version: systemd.version,
@@ -142,31 +206,35 @@ function sessionMessage({ name, files, systemd }: Session) {
   });
 }
 
-function fileMessage({ token, compatible, data, memfd }: File): FileMessage {
+function fileMessage({ token, compatible, data, memfd }: File, withRuns: boolean): FileMessage {
   return create(FileSchema, {
     token,
     compatible: wellFormed(compatible),
     data,
-    ...(memfd && { payload: { case: "memfd", value: memfdMessage(memfd) } }),
+    ...(memfd && { payload: { case: "memfd", value: memfdMessage(memfd, withRuns) } }),
   });
 }
 
-function memfdMessage({ size, pos, seals, flags, nrFolios, folios }: Memfd) {
-  return create(MemfdSchema, { size, pos, seals, flags, nrFolios, folios: folioMessages(folios) });
+function memfdMessage({ size, pos, seals, flags, nrFolios, folios }: Memfd, withRuns: boolean) {
+  return create(MemfdSchema, {
+    size,
+    pos,
+    seals,
+    flags,
+    nrFolios,
+    // Ascending by index, as the message promises, whatever the order on the wire.
+    folios: withRuns ? Array.from(byIndex(folios), (i) => folioMessage(folios, i)) : [],
+  });
 }
 
-/** Ascending by index, as the message promises, whatever the order on the wire. */
-function folioMessages(folios: FolioRuns) {
-  return Array.from(byIndex(folios), (i) =>
-    create(FolioRunSchema, {
-      index: asU64(BigInt(folios.index[i]!)),
-      pfn: BigInt(folios.pfn[i]!),
-      order: folios.order[i]!,
-      count: BigInt(folios.count[i]!),
-      flags: folios.flags[i]!,
-    }),
-  );
-}
+const folioMessage = (folios: FolioRuns, i: number) =>
+  create(FolioRunSchema, {
+    index: asU64(BigInt(folios.index[i]!)),
+    pfn: BigInt(folios.pfn[i]!),
+    order: folios.order[i]!,
+    count: BigInt(folios.count[i]!),
+    flags: folios.flags[i]!,
+  });
 
 function khoTestMessage({ magic, nrFolios, csum, checksum, folios }: NonNullable<Handover["khoTest"]>) {
   return {

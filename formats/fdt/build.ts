@@ -1,7 +1,8 @@
 import { type Abi, encode, u32, u64 } from "../../src/layout/index.js";
 import { assemble } from "./assemble.js";
-import { findString } from "./strings.js";
-import { join, nodeBegin, nodeEnd, propertyToken, structureEnd, terminated } from "./tokens.js";
+import { structureWriter } from "./structure-writer.js";
+import { newTails } from "./tails.js";
+import { join, terminated } from "./tokens.js";
 
 /** A node to write, with all that is below it. The root's name is empty. */
 export interface TreeSource {
@@ -19,30 +20,48 @@ export interface TreeSource {
  * @throws KhoError `value-range` if a name has a NUL, or a lone surrogate that stands for no byte
  */
 export function buildSequential(root: TreeSource): Uint8Array {
-  let strings: Uint8Array = new Uint8Array(0);
-  /** Tokens, given the size of the whole strings block: until it is known, a name's place is known from the end only. */
-  const tokens: ((stringsSize: number) => Uint8Array)[] = [];
-
+  const strings = growingStrings();
+  const structure = structureWriter();
   const write = (node: TreeSource): void => {
-    const begin = nodeBegin(node.name);
-    tokens.push(() => begin);
-    for (const [name, value] of node.properties) {
-      const wanted = terminated(name);
-      let at = findString(strings, wanted);
-      if (at < 0) {
-        strings = join([wanted, strings]);
-        at = 0;
-      }
-      const fromEnd = strings.length - at;
-      tokens.push((stringsSize) => propertyToken(stringsSize - fromEnd, value));
-    }
+    structure.begin(node.name);
+    for (const [name, value] of node.properties) structure.property(strings.place(name), value);
     node.children.forEach(write);
-    tokens.push(nodeEnd);
+    structure.end();
   };
   write(root);
-  tokens.push(structureEnd);
-  const structure = join(tokens.map((token) => token(strings.length)));
-  return assemble("sequential", { reservations: [], structure, strings });
+  const names = strings.finish();
+  return assemble("sequential", {
+    reservations: [],
+    structure: structure.finish(names.length),
+    strings: names,
+  });
+}
+
+/** A strings block that grows downwards: until it is finished, a name's place is known from the end only. */
+function growingStrings() {
+  const tails = newTails();
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  /** What {@link Tails.find} says of names: right until another one is put in front. */
+  const known = new Map<string, number>();
+  return {
+    /** Bytes from the end of the block to the name, which is put in front if it is not there. */
+    place(name: string): number {
+      const before = known.get(name);
+      if (before !== undefined) return before;
+      const wanted = terminated(name);
+      let fromEnd = tails.find(wanted);
+      if (fromEnd === 0) {
+        tails.add(wanted, size);
+        parts.push(wanted);
+        fromEnd = size += wanted.length;
+        known.clear();
+      }
+      known.set(name, fromEnd);
+      return fromEnd;
+    },
+    finish: (): Uint8Array => join(parts.reverse()),
+  };
 }
 
 /** A value that is text: its bytes and a NUL. */

@@ -25,7 +25,7 @@ export interface Limits {
 
 interface OpenNode extends FdtNode {
   readonly properties: FdtProperty[];
-  readonly children: FdtNode[];
+  children: FdtNode[];
 }
 
 /**
@@ -51,10 +51,17 @@ class LazyProperty implements FdtProperty {
   }
 }
 
-const nodeHeaderSize = sizeOf(fdtNodeHeader, fdtAbi);
-const propertySize = sizeOf(fdtPropertyHeader, fdtAbi);
-const lenAt = offsetOf(fdtPropertyHeader, "len", fdtAbi);
-const nameoffAt = offsetOf(fdtPropertyHeader, "nameoff", fdtAbi);
+/** What the loop below needs at every token. As locals of a function they are not looked up each time. */
+const constants = {
+  FDT_BEGIN_NODE,
+  FDT_END_NODE,
+  FDT_PROP,
+  FDT_TAGSIZE,
+  nodeHeaderSize: sizeOf(fdtNodeHeader, fdtAbi),
+  propertySize: sizeOf(fdtPropertyHeader, fdtAbi),
+  lenAt: offsetOf(fdtPropertyHeader, "len", fdtAbi),
+  nameoffAt: offsetOf(fdtPropertyHeader, "nameoff", fdtAbi),
+};
 
 /**
  * Reads the structure block in one pass and returns the root. Nesting is a list, not recursion. Of a damaged block
@@ -68,8 +75,11 @@ export function readStructure(
   limits: Limits,
   faults: Faults,
 ): FdtNode {
+  const { FDT_BEGIN_NODE, FDT_END_NODE, FDT_PROP, FDT_TAGSIZE } = constants;
+  const { nodeHeaderSize, propertySize, lenAt, nameoffAt } = constants;
   const { start, end, limit } = block;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { known } = strings;
   const open: OpenNode[] = [];
   let node: OpenNode | undefined;
   let root: OpenNode | undefined;
@@ -112,7 +122,7 @@ export function readStructure(
         tooMany(at, propertySize);
         break;
       }
-      const name = strings.name(nameoff, at, propertySize);
+      const name = known[nameoff] ?? strings.name(nameoff, at, propertySize);
       if (name === undefined && strings.spent) break;
       if (!node) faults.add("fdt-bad-structure", at, propertySize, "a property is outside of the root node");
       else {
@@ -125,7 +135,8 @@ export function readStructure(
     } else if (token === FDT_BEGIN_NODE) {
       const nameStart = at + nodeHeaderSize;
       let nul = nameStart;
-      while (nul < limit && bytes[nul] !== 0) nul++;
+      let all = 0;
+      for (; nul < limit && bytes[nul] !== 0; nul++) all |= bytes[nul]!;
       if (nul >= limit) {
         ranOut(at, nul - at + 1, "a node's name");
         break;
@@ -138,10 +149,13 @@ export function readStructure(
         faults.add("limit-exceeded", at, nodeHeaderSize, `nodes are nested deeper than ${limits.maxDepth}`);
         break;
       }
-      const name = nameAt(bytes, nameStart, nul);
+      const name = nameAt(bytes, nameStart, nul, all);
       const inner: OpenNode = { name, offset: at, properties: [], children: [] };
-      if (node) node.children.push(inner);
-      else if (root) {
+      // A list that begins with its first item takes less than one that is pushed to: most nodes have few.
+      if (node) {
+        if (node.children.length === 0) node.children = [inner];
+        else node.children.push(inner);
+      } else if (root) {
         faults.add("fdt-bad-structure", at, nodeHeaderSize, `there is a second root node, ${shown(name)}`);
         break;
       } else {
@@ -162,7 +176,7 @@ export function readStructure(
         break;
       }
       open.pop();
-      node = open.at(-1);
+      node = open[open.length - 1];
       at += FDT_TAGSIZE;
     } else if (token === FDT_NOP) at += FDT_TAGSIZE;
     else if (token === FDT_END) {

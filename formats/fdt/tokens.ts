@@ -1,7 +1,6 @@
 import { bytesFromText, chars, encode } from "../../src/layout/index.js";
 import {
   FDT_BEGIN_NODE,
-  FDT_END,
   FDT_END_NODE,
   FDT_PROP,
   FDT_TAGSIZE,
@@ -44,8 +43,6 @@ export const nodeBegin = (name: string): Uint8Array =>
   join([token(FDT_BEGIN_NODE), padded(terminated(name))]);
 /** What ends a node. */
 export const nodeEnd = (): Uint8Array => token(FDT_END_NODE);
-/** What ends the structure block. */
-export const structureEnd = (): Uint8Array => token(FDT_END);
 /** A property whose name is at `nameoff` of the strings block. */
 export const propertyToken = (nameoff: number, value: Uint8Array): Uint8Array =>
   join([encode(fdtPropertyHeader, { tag: FDT_PROP, len: value.length, nameoff }, fdtAbi), padded(value)]);

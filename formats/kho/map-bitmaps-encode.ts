@@ -4,7 +4,7 @@ import { KhoError } from "../../src/report/error.js";
 import { hex } from "../../src/report/hex.js";
 import type { Target } from "../target.js";
 import { bitmapBytes, type Cell, chunkCapacity, chunksOf } from "./bitmap-cells.js";
-import { requireBlocks } from "./block-range.js";
+import { blocksOf, requireBlocks } from "./block-range.js";
 import { khoserMemChunk } from "./layout.js";
 import { cellsOf, fillCells, mergedRanges, type Ranges, requireRoom } from "./ranges.js";
 import type { Runs } from "./runs.js";
@@ -82,24 +82,44 @@ export function encodeChunks(target: Target, skeleton: BitmapSkeleton): void {
 /** Numbers of the blocks of each order, orders ascending: a block's number is its address in blocks. */
 function blocksByOrder(runs: Runs, abi: Abi): Map<number, Ranges> {
   const lengths = new Uint32Array(64);
-  for (let i = 0; i < runs.length; i++) {
-    requireBlocks(runs.order[i]!, runs.pfn[i]!, runs.count[i]!, abi, `preserved.runs[${i}]`);
-    lengths[runs.order[i]!]!++;
-  }
-  const groups = new Map<number, Ranges>();
-  for (const [order, length] of lengths.entries()) {
-    if (length === 0) continue;
-    const from = new Float64Array(length);
-    const to = new Float64Array(length);
-    for (let i = 0, at = 0; at < length; i++) {
-      if (runs.order[i] !== order) continue;
-      from[at] = runs.pfn[i]! / 2 ** order;
+  forOrders(runs, (order, from, to) => {
+    const areBlocks = blocksOf(order, abi);
+    for (let i = from; i < to; i++)
+      if (!areBlocks(runs.pfn[i]!, runs.count[i]!))
+        requireBlocks(order, runs.pfn[i]!, runs.count[i]!, abi, `preserved.runs[${i}]`);
+    lengths[order]! += to - from;
+  });
+  const columns = Array.from(lengths, (length) => ({
+    from: new Float64Array(length),
+    to: new Float64Array(length),
+    filled: 0,
+  }));
+  forOrders(runs, (order, begin, end) => {
+    const group = columns[order]!;
+    const { from, to } = group;
+    const pages = 2 ** order;
+    let at = group.filled;
+    for (let i = begin; i < end; i++, at++) {
+      from[at] = runs.pfn[i]! / pages;
       to[at] = from[at]! + runs.count[i]!;
-      at++;
     }
-    groups.set(order, mergedRanges(from, to));
-  }
+    group.filled = at;
+  });
+  const groups = new Map<number, Ranges>();
+  for (const [order, { from, to, filled }] of columns.entries())
+    if (filled > 0) groups.set(order, mergedRanges(from, to));
   return groups;
+}
+
+/** Calls `each` for the runs of one order that follow each other. In a map that is one piece for each order. */
+function forOrders(runs: Runs, each: (order: number, from: number, to: number) => void): void {
+  for (let from = 0; from < runs.length; ) {
+    const order = runs.order[from]!;
+    let to = from + 1;
+    while (to < runs.length && runs.order[to] === order) to++;
+    each(order, from, to);
+    from = to;
+  }
 }
 
 /** The bitmaps of each order, ascending by number. */

@@ -3,8 +3,9 @@ import { type PhysAddr, pfnOf, physAddr } from "../../src/memory/index.js";
 import { hex } from "../../src/report/hex.js";
 import { bootStops, misread } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
-import { forEachRun } from "./bitmap.js";
 import { chunkCapacity } from "./bitmap-cells.js";
+import { fastestEdges } from "./bitmap-edges.js";
+import { endOfPages } from "./block-range.js";
 import { reportLargeOrders } from "./large-orders.js";
 import {
   khoMemPhysBits,
@@ -145,6 +146,8 @@ export function decodeBitmapMap(
   // Bitmaps that overlap are refused but for the 8 small ones that a page has room for, also where these are read as
   // pages: else a few pages could be read as any number of bitmaps.
   const cell = BigInt(size === 512 ? length : length / 8);
+  const { edges, find } = fastestEdges();
+  const memoryEnd = endOfPages(abi);
   const seen = new Set<bigint>();
   const pages = new Set<number>();
   const chunks = list.chunks.map((chunk) => ({ ...chunk, entries: [] as SkeletonBitmap[] }));
@@ -184,15 +187,23 @@ export function decodeBitmapMap(
     chunks[chunk]!.entries.push({ physStart, bitmap });
     // Below 2^52: the widest address has 64 bits and a page at least 12 of them.
     const firstPfn = Number(physStart >> BigInt(pageShift(abi)));
-    forEachRun(bytes, (first, count) => {
+    const found = find(bytes);
+    // Nothing to look at run by run: all blocks that it can name exist, and there is room for all runs.
+    if (firstPfn + length * 8 * 2 ** order <= memoryEnd && runs.length + found / 2 <= limits.maxRuns) {
+      runs.pushEdges(order, firstPfn, edges, found);
+      continue;
+    }
+    for (let i = 0; i < found; i += 2) {
+      const first = edges[i]!;
+      const count = edges[i + 1]! - first;
       const pfn = firstPfn + first * 2 ** order;
-      if (pfn + count * 2 ** order > 2 ** (64 - pageShift(abi)))
+      if (pfn + count * 2 ** order > memoryEnd)
         ctx.report("error", "map-bad-bitmap", "a bitmap names blocks beyond 2^64", {
           ...place,
           consequence: oops,
         });
       else if (runs.length <= limits.maxRuns) runs.push(order, pfn, count);
-    });
+    }
   }
   if (runs.length > limits.maxRuns)
     ctx.report("error", "limit-exceeded", `the memory map has more than ${limits.maxRuns} runs`, {

@@ -3,10 +3,10 @@ import { addressOf, type PhysAddr } from "../../src/memory/index.js";
 import { KhoError } from "../../src/report/error.js";
 import { hex } from "../../src/report/hex.js";
 import type { Target } from "../target.js";
-import { requireBlocks } from "./block-range.js";
+import { blocksOf, requireBlocks } from "./block-range.js";
 import { khoRadixLeaf, khoRadixNode } from "./layout.js";
 import { type RadixShape, radixShape } from "./map-radix.js";
-import { indexOf, prefixAt, radixNumber } from "./radix-number.js";
+import { indexOf, prefixAt, radixNumber, radixNumbers } from "./radix-number.js";
 import { cellsOf, fillCells, mergedRanges, type Ranges } from "./ranges.js";
 import type { Runs } from "./runs.js";
 import { newRadixSkeleton, type RadixSkeleton } from "./skeleton.js";
@@ -78,11 +78,16 @@ function keysOf(runs: Runs, shape: RadixShape, abi: Abi): Ranges {
   let at = 0;
   for (let end = runs.length; end > 0; ) {
     let begin = end - 1;
-    while (begin > 0 && runs.order[begin - 1] === runs.order[end - 1]) begin--;
+    const order = runs.order[begin]!;
+    while (begin > 0 && runs.order[begin - 1] === order) begin--;
+    const areBlocks = blocksOf(order, abi);
+    const keyOf = radixNumbers(order, shape, abi);
     for (let i = begin; i < end; i++) {
-      requireBlocks(runs.order[i]!, runs.pfn[i]!, runs.count[i]!, abi, `preserved.runs[${i}]`);
-      from[at] = radixNumber(runs.order[i]!, runs.pfn[i]!, shape, abi);
-      to[at] = from[at]! + runs.count[i]!;
+      const pfn = runs.pfn[i]!;
+      const count = runs.count[i]!;
+      if (!areBlocks(pfn, count)) requireBlocks(order, pfn, count, abi, `preserved.runs[${i}]`);
+      from[at] = keyOf(pfn);
+      to[at] = from[at]! + count;
       at++;
     }
     end = begin;

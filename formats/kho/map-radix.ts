@@ -1,14 +1,14 @@
-import { type Abi, decode, pageShift } from "../../src/layout/index.js";
+import { type Abi, pageShift } from "../../src/layout/index.js";
 import { type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { hex } from "../../src/report/hex.js";
 import { bootStops, misread } from "../consequence.js";
 import { type Context, readMemory } from "../context.js";
 import { isAtLeast } from "../kernels.js";
-import { forEachRun } from "./bitmap.js";
+import { fastestEdges } from "./bitmap-edges.js";
 import { reportLargeOrders } from "./large-orders.js";
-import { khoRadixNode } from "./layout.js";
 import { reportOverwritten } from "./overwritten.js";
 import type { PreservedMemory } from "./preserved.js";
+import { entriesOf, entrySize } from "./radix-table.js";
 import { newRuns, type RunsBuilder } from "./runs.js";
 import { newRadixSkeleton } from "./skeleton.js";
 
@@ -123,10 +123,8 @@ export function decodeRadixMap(
     }
     // Bits of the key below this level's index, and how many indices leave the key within its width.
     const below = (level - 1) * shape.table + shape.leaf;
-    const { table } = decode(khoRadixNode, bytes, 0, abi);
-    for (let i = 0; i < table.length; i++) {
-      const child = table[i] as PhysAddr;
-      if (child === 0n) continue;
+    // All at once: the bytes need not last while the nodes below are read.
+    for (const { index: i, at, child } of entriesOf(bytes, abi)) {
       const index = prefix * 2 ** shape.table + i;
       const childPath = `${path}[${i}]`;
       if (index >= 2 ** Math.max(0, shape.key - below)) {
@@ -136,8 +134,8 @@ export function decodeRadixMap(
           `entry ${i} of the table at ${hex(pa)} is for keys of more than ${shape.key} bits`,
           {
             path: childPath,
-            pa: physAddr(pa + BigInt(i * 8)),
-            length: 8,
+            pa: physAddr(pa + BigInt(at)),
+            length: entrySize(abi),
             actual: hex(child),
             consequence: stops,
           },
@@ -166,16 +164,12 @@ const enough = 8;
 /** True if most of what the root node holds cannot be a node's address, so that one look tells more than a walk. */
 function isOverwritten({ memory, abi }: Context, rootPa: PhysAddr, shape: RadixShape): boolean {
   if (rootPa % BigInt(abi.pageSize) !== 0n || !memory.has(rootPa, abi.pageSize)) return false;
-  const { table } = decode(khoRadixNode, memory.read(rootPa, abi.pageSize), 0, abi);
+  const entries = entriesOf(memory.read(rootPa, abi.pageSize), abi);
   const reach = 2 ** Math.max(0, shape.key - (shape.depth - 2) * shape.table - shape.leaf);
-  let used = 0;
-  let impossible = 0;
-  for (const [i, child] of table.entries()) {
-    if (child === 0n) continue;
-    used++;
-    if (i >= reach || child % BigInt(abi.pageSize) !== 0n) impossible++;
-  }
-  return impossible >= enough && impossible * 2 > used;
+  const impossible = entries.filter(
+    ({ index, child }) => index >= reach || child % BigInt(abi.pageSize) !== 0n,
+  ).length;
+  return impossible >= enough && impossible * 2 > entries.length;
 }
 
 function decodeLeaf(
@@ -196,18 +190,27 @@ function decodeLeaf(
       actual: `keys from ${hex(base + first)}`,
       consequence: misread("boot", "a block of impossible size is accepted"),
     });
-  forEachRun(bytes, (first, count) => {
-    // All keys of a leaf share the marker bit, except in the very first leaf, where it is inside the leaf.
-    for (let from = first; from < first + count; ) {
+  const { edges, find } = fastestEdges();
+  const found = find(bytes);
+  const ofBase = highestBit(base);
+  const orderOfBase = widest - ofBase;
+  // All keys of a leaf share the marker bit, except in the very first leaf, where it is inside the leaf.
+  if (ofBase >= 1 && orderOfBase >= 0 && ofBase === highestBit(base + bytes.length * 8 - 1)) {
+    runs.pushEdges(orderOfBase, (base - 2 ** ofBase) * 2 ** orderOfBase, edges, found);
+    return;
+  }
+  for (let i = 0; i < found; i += 2) {
+    const end = edges[i + 1]!;
+    for (let from = edges[i]!; from < end; ) {
       const key = base + from;
       const marker = highestBit(key);
-      const until = Math.min(first + count, marker < 0 ? 1 : 2 ** (marker + 1) - base);
+      const until = Math.min(end, marker < 0 ? 1 : 2 ** (marker + 1) - base);
       const order = widest - marker;
       if (marker < 1 || order < 0) bad(from, until - from);
       else runs.push(order, (key - 2 ** marker) * 2 ** order, until - from);
       from = until;
     }
-  });
+  }
 }
 
 /** Index of the highest set bit of an integer below 2^53, -1 for 0. A logarithm would round 2^48 - 1 up to 48. */

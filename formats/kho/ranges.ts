@@ -39,15 +39,20 @@ function isAscending(column: Float64Array): boolean {
  * Numbers of the cells that hold some of the ranges, ascending; cell c is the integers from `c * size` on.
  * @throws KhoError `limit-exceeded` for more of them than a decoder follows
  */
-export function cellsOf(ranges: Ranges, size: number): number[] {
-  const cells: number[] = [];
-  for (let r = 0; r < ranges.length; r++) {
-    const first = Math.floor(ranges.from[r]! / size);
-    const last = Math.floor((ranges.to[r]! - 1) / size);
-    for (let cell = Math.max(first, (cells.at(-1) ?? -1) + 1); cell <= last; cell++) {
-      requireRoom(cells.length + 1);
-      cells.push(cell);
-    }
+export function cellsOf(ranges: Ranges, size: number): Float64Array {
+  const { length, from, to } = ranges;
+  let count = 0;
+  for (let r = 0, next = 0; r < length; r++) {
+    const last = Math.floor((to[r]! - 1) / size);
+    const first = Math.max(Math.floor(from[r]! / size), next);
+    if (first > last) continue;
+    requireRoom((count += last - first + 1));
+    next = last + 1;
+  }
+  const cells = new Float64Array(count);
+  for (let r = 0, next = 0, at = 0; r < length; r++) {
+    const last = Math.floor((to[r]! - 1) / size);
+    for (next = Math.max(Math.floor(from[r]! / size), next); next <= last; next++) cells[at++] = next;
   }
   return cells;
 }

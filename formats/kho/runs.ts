@@ -1,5 +1,5 @@
 import { firstNot } from "../../src/memory/index.js";
-import { grown } from "../grown.js";
+import { sortedRuns } from "./runs-sort.js";
 
 /**
  * Runs of adjacent preserved blocks of one order, as columns. Ascending by (order, pfn) and merged once
@@ -20,65 +20,109 @@ export interface RunsBuilder {
   readonly length: number;
   /** Adds `count` blocks of `order` from `pfn` on; a continuation of the last run is merged into it. */
   push(order: number, pfn: number, count: number): void;
+  /**
+   * Adds the runs of a bitmap of blocks of `order`, of which the first is at `pfn`. Of `edges`, the first `found` count,
+   * an even number: each pair is the first bit of a run and the first behind it. All frame numbers are below 2^53.
+   */
+  pushEdges(order: number, pfn: number, edges: Int32Array, found: number): void;
   finish(): Runs;
 }
 
+/** Runs of the largest piece. */
+const largestPiece = 1 << 15;
+
 export function newRuns(): RunsBuilder {
-  let length = 0;
+  /** Pieces that are full. What is collected is never copied until it is finished. */
+  const full: Runs[] = [];
+  let inFull = 0;
   let order = new Uint8Array(256);
   let pfn = new Float64Array(256);
   let count = new Float64Array(256);
+  /** Runs in the last piece: none only where there are none at all. */
+  let used = 0;
+
+  const piece = (length: number): Runs => ({
+    length,
+    order: order.subarray(0, length),
+    pfn: pfn.subarray(0, length),
+    count: count.subarray(0, length),
+  });
+  /** Begins another piece with the last run, which may still grow. */
+  const makeRoom = (): void => {
+    const last = used - 1;
+    full.push(piece(last));
+    inFull += last;
+    const [o, p, c] = [order[last]!, pfn[last]!, count[last]!];
+    const size = Math.min(used * 2, largestPiece);
+    order = new Uint8Array(size);
+    pfn = new Float64Array(size);
+    count = new Float64Array(size);
+    order[0] = o;
+    pfn[0] = p;
+    count[0] = c;
+    used = 1;
+  };
+  const push = (o: number, p: number, c: number): void => {
+    const last = used - 1;
+    if (last >= 0 && order[last] === o && pfn[last]! + count[last]! * 2 ** o === p) {
+      count[last]! += c;
+      return;
+    }
+    if (used === order.length) makeRoom();
+    order[used] = o;
+    pfn[used] = p;
+    count[used++] = c;
+  };
   return {
     get length() {
-      return length;
+      return inFull + used;
     },
-    push(o, p, c) {
-      const last = length - 1;
-      if (last >= 0 && order[last] === o && pfn[last]! + count[last]! * 2 ** o === p) {
-        count[last]! += c;
-        return;
+    push,
+    pushEdges(o, base, edges, found) {
+      if (found === 0) return;
+      const pages = 2 ** o;
+      push(o, base + edges[0]! * pages, edges[1]! - edges[0]!);
+      // Between runs of one bitmap there are clear bits: only the first can continue what was there.
+      for (let i = 2; i < found; ) {
+        if (used === order.length) makeRoom();
+        const first = used;
+        const stop = Math.min(found, i + 2 * (order.length - first));
+        let at = first;
+        for (; i < stop; i += 2) {
+          const begin = edges[i]!;
+          pfn[at] = base + begin * pages;
+          count[at++] = edges[i + 1]! - begin;
+        }
+        order.fill(o, first, at);
+        used = at;
       }
-      if (length === order.length) {
-        order = grown(order);
-        pfn = grown(pfn);
-        count = grown(count);
-      }
-      order[length] = o;
-      pfn[length] = p;
-      count[length++] = c;
     },
-    finish: () => sorted(length, order, pfn, count),
+    finish: () => merged(sortedRuns([...full, piece(used)])),
   };
 }
 
-function sorted(length: number, order: Uint8Array, pfn: Float64Array, count: Float64Array): Runs {
-  const rank = Uint32Array.from({ length }, (_, i) => i);
-  rank.sort((a, b) => order[a]! - order[b]! || pfn[a]! - pfn[b]!);
-  const runs = {
-    length: 0,
-    order: new Uint8Array(length),
-    pfn: new Float64Array(length),
-    count: new Float64Array(length),
-  };
-  for (const i of rank) {
-    const last = runs.length - 1;
-    const continues =
-      last >= 0 &&
-      runs.order[last] === order[i] &&
-      runs.pfn[last]! + runs.count[last]! * 2 ** order[i]! === pfn[i];
-    if (continues) {
-      runs.count[last]! += count[i]!;
+/** Joins runs that continue the one before, in place. */
+function merged({ length, order, pfn, count }: Runs): Runs {
+  let last = -1;
+  let pages = 1;
+  for (let i = 0; i < length; i++) {
+    if (last < 0 || order[last] !== order[i]) pages = 2 ** order[i]!;
+    else if (pfn[last]! + count[last]! * pages === pfn[i]) {
+      count[last]! += count[i]!;
       continue;
     }
-    runs.order[runs.length] = order[i]!;
-    runs.pfn[runs.length] = pfn[i]!;
-    runs.count[runs.length++] = count[i]!;
+    if (++last === i) continue;
+    order[last] = order[i]!;
+    pfn[last] = pfn[i]!;
+    count[last] = count[i]!;
   }
+  const left = last + 1;
+  if (left === length) return { length, order, pfn, count };
   return {
-    length: runs.length,
-    order: runs.order.slice(0, runs.length),
-    pfn: runs.pfn.slice(0, runs.length),
-    count: runs.count.slice(0, runs.length),
+    length: left,
+    order: order.slice(0, left),
+    pfn: pfn.slice(0, left),
+    count: count.slice(0, left),
   };
 }
 
@@ -111,17 +155,38 @@ export function lookupIn(runs: Runs): (pfn: number) => Lookup {
 }
 
 /**
- * The order of the block that begins at `pfn`, or -1. The same as {@link lookupIn}, without an object per page.
+ * The order of the block that begins at `pfn`, or -1. With `reach`, whose `until` is 0 before, it may be told how far that
+ * goes: each block of that order behind this one, one behind the other, that begins below `until` has the same answer.
  */
-export function orderIn(runs: Runs): (pfn: number) => number {
+export type OrderOf = (pfn: number, reach?: { until: number }) => number;
+
+/** The same as {@link lookupIn}, without an object per page. */
+export function orderIn(runs: Runs): OrderOf {
   const groups = byOrder(runs);
-  return (pfn) => {
-    for (const group of groups) {
+  // Where runs of one order overlap, the answer for a page can depend on what was asked before.
+  const disjoint = groups.every((group) => isDisjoint(runs, group));
+  return (pfn, reach) => {
+    for (let g = 0; g < groups.length; g++) {
+      const group = groups[g]!;
       const i = findRun(runs, group, pfn);
-      if (i >= 0 && (pfn - runs.pfn[i]!) % 2 ** group.order === 0) return group.order;
+      if (i < 0 || (pfn - runs.pfn[i]!) % 2 ** group.order !== 0) continue;
+      // A block of a smaller order that begins where one of these does would be the answer there.
+      if (reach && disjoint) reach.until = Math.min(endOf(runs, i), nextOf(runs, groups, g, pfn));
+      return group.order;
     }
     return -1;
   };
+}
+
+/** The first PFN from `pfn` on that some run of the groups before `g` may have a part in. */
+function nextOf(runs: Runs, groups: readonly Group[], g: number, pfn: number): number {
+  let next = Number.POSITIVE_INFINITY;
+  for (let k = 0; k < g; k++) {
+    const { from, to } = groups[k]!;
+    const i = firstNot(from, to, (run) => endOf(runs, run) <= pfn);
+    if (i < to) next = Math.min(next, runs.pfn[i]!);
+  }
+  return next;
 }
 
 interface Group {
@@ -141,6 +206,11 @@ function byOrder(runs: Runs): Group[] {
     groups.push({ order, from, to: i, hint: from });
   }
   return groups;
+}
+
+function isDisjoint(runs: Runs, { from, to }: Group): boolean {
+  for (let i = from + 1; i < to; i++) if (runs.pfn[i]! < endOf(runs, i - 1)) return false;
+  return true;
 }
 
 function findRun(runs: Runs, group: Group, pfn: number): number {

@@ -1,4 +1,4 @@
-import { type Abi, encode, type ValueOf } from "../../src/layout/index.js";
+import { type Abi, encode, hostIsLittle, pageShift, type ValueOf } from "../../src/layout/index.js";
 import { addressOf, type PhysAddr, physAddr } from "../../src/memory/index.js";
 import { KhoError } from "../../src/report/error.js";
 import type { Target } from "../target.js";
@@ -40,14 +40,21 @@ export function encodeVmalloc(
   const totalPages = count * 2 ** order;
   if (totalPages >= 2 ** 32) throw wrong("total_pages", "below 2^32", String(totalPages));
   const perChunk = vmallocPerChunk(abi);
+  const shift = pageShift(abi);
+  const frames = 2 ** (64 - shift);
+  const lowHalf = hostIsLittle ? 0 : 1;
   for (const [c, pa] of chunks.entries()) {
     const phys = new BigUint64Array(perChunk);
+    const halves = new Uint32Array(phys.buffer);
     const from = c * perChunk;
-    for (let i = from; i < Math.min(from + perChunk, count); i++) {
+    const to = Math.min(from + perChunk, count);
+    for (let i = from, low = lowHalf; i < to; i++, low += 2) {
+      const frame = pfns[i]!;
       // An address of 0 would end the list.
-      if (!(pfns[i]! > 0 && pfns[i]! < 2 ** 64 / abi.pageSize))
-        throw wrong(`phys[${i}]`, "a page that is not 0", String(pfns[i]));
-      phys[i - from] = addressOf(pfns[i]!, abi.pageSize);
+      if (!(frame > 0 && frame < frames && Number.isInteger(frame)))
+        throw wrong(`phys[${i}]`, "a page that is not 0", String(frame));
+      halves[low] = frame << shift;
+      halves[low ^ 1] = frame * 2 ** (shift - 32);
     }
     const next = chunks[c + 1] ?? physAddr(0);
     target.write(pa, encode(khoVmallocChunk, { hdr: { next }, phys }, abi));

@@ -1,6 +1,7 @@
 import {
   bytesFromText,
   decode,
+  decodeMany,
   isTerminated,
   memberOf,
   offsetOf,
@@ -64,7 +65,8 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
   const size = sizeOf(luoSessionSer, ctx.abi);
   const groups =
     storage === "area" ? sessionArea(ctx, pa) : blocksOf(ctx, pa, luoSessionSer, sessionsPath, sessionFaults);
-  for (const { bytes, at, count, pa: groupPa } of groups)
+  for (const { bytes, at, count, pa: groupPa } of groups) {
+    const records = decodeMany(luoSessionSer, bytes, at, count, ctx.abi);
     for (let i = 0; i < count; i++) {
       if (sessions.length >= ctx.limits.maxRecords) {
         ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxRecords} sessions`, {
@@ -74,7 +76,7 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
       }
       const path = sessionPath(sessions.length);
       const recordPa = physAddr(groupPa + BigInt(at + i * size));
-      const record = decode(luoSessionSer, bytes, at + i * size, ctx.abi);
+      const record = records[i]!;
       const name = cutName(ctx, bytes, at + i * size, record.name, recordPa, path);
       if (names.has(name))
         ctx.report("error", "session-duplicate", `another session has the name of ${path}`, {
@@ -92,6 +94,7 @@ function decodeSessions(ctx: Context, pa: PhysAddr, storage: Storage, fileStorag
       });
       ctx.progress?.("sessions", sessions.length, 0);
     }
+  }
   return sessions;
 }
 
@@ -105,6 +108,7 @@ function cutName(
   path: string,
 ): string {
   const { size } = memberOf(luoSessionSer, "name", ctx.abi);
+  if (name !== "" && isTerminated(bytes, at, size)) return name;
   const place = { path: `${path}.name`, pa, length: size };
   if (name === "")
     ctx.report("info", "string-empty", "the session's name is empty, which readers accept", place);
@@ -178,7 +182,8 @@ function decodeFiles(
   const files: LuoFile[] = [];
   const tokens = new Set<bigint>();
   const size = sizeOf(luoFileSer, ctx.abi);
-  for (const { bytes, at, count: inGroup, pa: groupPa } of groups)
+  for (const { bytes, at, count: inGroup, pa: groupPa } of groups) {
+    const records = decodeMany(luoFileSer, bytes, at, inGroup, ctx.abi);
     for (let i = 0; i < inGroup; i++) {
       if (--room.files < 0) {
         ctx.report("error", "limit-exceeded", `more than ${ctx.limits.maxRecords} files`, { path });
@@ -187,7 +192,7 @@ function decodeFiles(
       const offset = at + i * size;
       const one = filePath(session, files.length);
       const recordPa = physAddr(groupPa + BigInt(offset));
-      const { compatible, data, token } = decode(luoFileSer, bytes, offset, ctx.abi);
+      const { compatible, data, token } = records[i]!;
       checkHandler(ctx, bytes, offset, compatible, recordPa, one, handlers);
       if (tokens.has(token))
         ctx.report("error", "file-duplicate-token", `an earlier file of the session has the token ${token}`, {
@@ -200,6 +205,7 @@ function decodeFiles(
       tokens.add(token);
       files.push({ compatible, data, token, pa: recordPa });
     }
+  }
   if (storage === "blocks" && BigInt(files.length) !== count)
     ctx.report(
       "error",
@@ -286,9 +292,12 @@ function checkHandler(
   // Of a kernel without live update it has been said that it ignores all of it.
   if (!ctx.kernel.luo) return;
   const { size } = memberOf(luoFileSer, "compatible", ctx.abi);
+  const terminated = isTerminated(bytes, at, size);
+  // As nearly all are.
+  if (terminated && name !== "" && name === ctx.kernel.memfd) return;
   const place = { path: `${path}.compatible`, pa, length: size, actual: name };
   const consequence = unknownHandler(ctx);
-  if (!isTerminated(bytes, at, size)) {
+  if (!terminated) {
     ctx.report(
       "error",
       "string-unterminated",

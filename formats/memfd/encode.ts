@@ -48,6 +48,7 @@ export function encodeFolios(target: Target, blocks: VmallocBlocks, folios: Foli
   const pfn = new Float64Array(most);
   const index = new Float64Array(most);
   const flags = new Uint16Array(most);
+  const columns = { pfn, flags, index };
   /** The run that the next entry is of, and how many folios of it are written. */
   let run = 0;
   let done = 0;
@@ -70,6 +71,6 @@ export function encodeFolios(target: Target, blocks: VmallocBlocks, folios: Foli
       i += part;
       done += part;
     }
-    encodeColumns(memfdLuoFolioSer, { pfn, flags, index }, bytes, 0, count, abi);
+    encodeColumns(memfdLuoFolioSer, columns, bytes, 0, count, abi);
   });
 }

@@ -1,3 +1,6 @@
+import { rankOf } from "../../src/memory/index.js";
+import { grown } from "../grown.js";
+
 /**
  * The folios of a file as columns: each row is `count` folios of one order and one set of flags that are adjacent in
  * the file and in physical memory. Ascending by index where the writer was right. Integers below 2^53.
@@ -14,74 +17,91 @@ export interface FolioRuns {
   readonly flags: Uint16Array;
 }
 
-/** Collects folios one by one and merges neighbours. */
+/** Collects folios and merges neighbours. Finished once. */
 export interface FolioRunsBuilder {
   /** Number of runs so far. */
   readonly length: number;
-  push(index: number, pfn: number, order: number, flags: number): void;
+  /** Adds `count` folios, one unless given, each right behind the one before in file and memory. */
+  push(index: number, pfn: number, order: number, flags: number, count?: number): void;
   finish(): FolioRuns;
 }
 
+/** Rows of a piece of the columns, once there are as many: runs are not copied again and again as they become more. */
+const mostRows = 1 << 15;
+
 export function newFolioRuns(): FolioRunsBuilder {
-  let length = 0;
-  let room = 64;
-  let index = new Float64Array(room);
-  let pfn = new Float64Array(room);
-  let order = new Uint8Array(room);
-  let count = new Float64Array(room);
-  let flags = new Uint16Array(room);
-  // Where the last run ends, in the file and in memory.
+  let columns = newColumns(64);
+  const full: Columns[] = [];
+  /** Rows of `columns`, and of those before. */
+  let rows = 0;
+  let before = 0;
+  // The last run, of which there is none while the count is 0, and where it ends in file and memory.
+  let [lastIndex, lastPfn, lastOrder, lastFlags, lastCount] = [0, 0, 0, 0, 0];
   let nextIndex = -1;
   let nextPfn = -1;
-  const grow = (): void => {
-    room *= 2;
-    const larger = <A extends Float64Array | Uint8Array | Uint16Array>(old: A, column: A): A => {
-      column.set(old);
-      return column;
-    };
-    index = larger(index, new Float64Array(room));
-    pfn = larger(pfn, new Float64Array(room));
-    order = larger(order, new Uint8Array(room));
-    count = larger(count, new Float64Array(room));
-    flags = larger(flags, new Uint16Array(room));
+  const put = (): void => {
+    if (rows === columns.index.length) {
+      if (rows < mostRows) columns = larger(columns);
+      else {
+        full.push(columns);
+        before += rows;
+        columns = newColumns(mostRows);
+        rows = 0;
+      }
+    }
+    columns.index[rows] = lastIndex;
+    columns.pfn[rows] = lastPfn;
+    columns.order[rows] = lastOrder;
+    columns.count[rows] = lastCount;
+    columns.flags[rows++] = lastFlags;
   };
   return {
     get length() {
-      return length;
+      return before + rows + (lastCount > 0 ? 1 : 0);
     },
-    push(i, p, o, f) {
-      const pages = 2 ** o;
-      const last = length - 1;
-      if (i === nextIndex && p === nextPfn && order[last] === o && flags[last] === f) count[last]!++;
+    push(i, p, o, f, c = 1) {
+      const pages = 2 ** o * c;
+      if (i === nextIndex && p === nextPfn && lastOrder === o && lastFlags === f) lastCount += c;
       else {
-        if (length === room) grow();
-        index[length] = i;
-        pfn[length] = p;
-        order[length] = o;
-        count[length] = 1;
-        flags[length++] = f;
+        if (lastCount > 0) put();
+        [lastIndex, lastPfn, lastOrder, lastFlags, lastCount] = [i, p, o, f, c];
       }
       nextIndex = i + pages;
       nextPfn = p + pages;
     },
-    finish: () => ({
-      length,
-      index: index.slice(0, length),
-      pfn: pfn.slice(0, length),
-      order: order.slice(0, length),
-      count: count.slice(0, length),
-      flags: flags.slice(0, length),
-    }),
+    finish() {
+      if (lastCount > 0) put();
+      const pieces = [...full, columns];
+      const length = before + rows;
+      const joined = newColumns(length);
+      for (const [at, piece] of pieces.entries())
+        for (const name of Object.keys(joined) as (keyof Columns)[])
+          joined[name].set(at < full.length ? piece[name] : piece[name].subarray(0, rows), at * mostRows);
+      return { length, ...joined };
+    },
   };
 }
+
+type Columns = Omit<FolioRuns, "length">;
+
+const newColumns = (rows: number): Columns => ({
+  index: new Float64Array(rows),
+  pfn: new Float64Array(rows),
+  order: new Uint8Array(rows),
+  count: new Float64Array(rows),
+  flags: new Uint16Array(rows),
+});
+
+const larger = ({ index, pfn, order, count, flags }: Columns): Columns => ({
+  index: grown(index),
+  pfn: grown(pfn),
+  order: grown(order),
+  count: grown(count),
+  flags: grown(flags),
+});
 
 /** Base pages that run `i` covers. */
 export const pagesOf = (runs: FolioRuns, i: number): number => runs.count[i]! * 2 ** runs.order[i]!;
 
 /** The runs in the order of the file. Writers list them so, which makes sorting the exception. */
-export function byIndex({ index, length }: FolioRuns): Uint32Array {
-  const rank = Uint32Array.from({ length }, (_, i) => i);
-  for (let i = 1; i < length; i++)
-    if (index[i]! < index[i - 1]!) return rank.sort((a, b) => index[a]! - index[b]!);
-  return rank;
-}
+export const byIndex = ({ index }: FolioRuns): Uint32Array => rankOf(index);

@@ -36,9 +36,12 @@ export async function decodeCommand(run: Run, file: string, options: DecodeComma
     async (decoded) => {
       if (format === "text") writeText(run, decoded, options.all ?? false);
       else {
-        const { toBinary, toJson } = await import("../interchange.js");
+        const { toBinary, toJsonPieces } = await import("../interchange.js");
         if (format === "pb") run.out.bytes(toBinary(decoded));
-        else run.out.line(safeJson(toJson(decoded)));
+        else {
+          for (const piece of toJsonPieces(decoded)) run.out.text(safeJson(piece));
+          run.out.line();
+        }
       }
       run.out.flush();
       return exitOfFindings(decoded.findings);

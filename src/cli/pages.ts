@@ -1,5 +1,6 @@
 import { orderCounts, type PreservedMemory, preservedBytes } from "../../formats/kho/preserved.js";
 import { endOf, lookupIn, type Runs } from "../../formats/kho/runs.js";
+import { forAscending } from "../../formats/kho/runs-by-address.js";
 import type { Handover } from "../handover/index.js";
 import { addressOf, pfnOf, physAddr } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
@@ -34,7 +35,7 @@ export async function pagesCommand(run: Run, file: string, options: PagesCommand
       throw new KhoError("map-missing", "there is no memory map that could be read in this capture");
     }
     if (options.at !== undefined) writeLookup(run, decoded.handover, preserved, options.at);
-    else if (options.json) run.out.line(jsonText(pagesJson(preserved, pageSize)));
+    else if (options.json) writeJson(run, preserved, pageSize);
     else writeText(run, preserved, pageSize);
     return noticeFindings(run, decoded);
   });
@@ -74,12 +75,10 @@ function writeText({ out, style, glyphs }: Run, preserved: PreservedMemory, page
   );
   for (const [i, line] of histogram.entries()) out.line(i === 0 ? style.dim(line) : line);
   out.line();
-  const rows = byAddress(runs);
-  let widest = "RANGE".length;
-  for (const i of rows) widest = Math.max(widest, rangeOf(runs, i, pageSize).length);
+  const widest = widestRange(runs, pageSize);
   out.line(style.dim(`${"RANGE".padEnd(widest)}  ORDER   BLOCKS           BYTES`));
   // Written as they come, not gathered as a table: there may be millions.
-  for (const i of rows) {
+  forAscending(runs, (i) => {
     const bytes = BigInt(runs.count[i]!) * blockBytes(runs.order[i]!, pageSize);
     const cells = [
       rangeOf(runs, i, pageSize).padEnd(widest),
@@ -89,7 +88,26 @@ function writeText({ out, style, glyphs }: Run, preserved: PreservedMemory, page
       humanBytes(bytes).padStart(8),
     ];
     out.line(cells.join("  "));
+  });
+}
+
+/** Characters of the longest range. Only of those that have more digits than any before is the text made. */
+function widestRange(runs: Runs, pageSize: number): number {
+  let widest = "RANGE".length;
+  let most = 0;
+  for (let i = 0; i < runs.length; i++) {
+    const digits = hexDigits(runs.pfn[i]! * pageSize) + hexDigits(endOf(runs, i) * pageSize - 1);
+    if (digits <= most) continue;
+    most = digits;
+    widest = Math.max(widest, rangeOf(runs, i, pageSize).length);
   }
+  return widest;
+}
+
+function hexDigits(value: number): number {
+  let digits = 1;
+  for (let top = 16; value >= top; top *= 16) digits++;
+  return digits;
 }
 
 const rangeOf = (runs: Runs, i: number, pageSize: number): string =>
@@ -106,16 +124,10 @@ export function barOf(share: number, { bar }: Glyphs): string {
   return bar.at(-1)!.repeat(full) + (part === 0 ? "" : bar[part - 1]!);
 }
 
-/** Runs by address; the map has them by order. */
-function byAddress(runs: Runs): Uint32Array {
-  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i);
-  return rank.sort((a, b) => runs.pfn[a]! - runs.pfn[b]! || runs.order[a]! - runs.order[b]!);
-}
-
-/** What `--json` prints; a u64 is a bigint here and a string of decimals there. */
-function pagesJson({ runs, kind, rootPa, mapPages }: PreservedMemory, pageSize: number): unknown {
+/** Writes `--json`, range by range: a u64 is a string of decimals. */
+function writeJson({ out }: Run, { runs, kind, rootPa, mapPages }: PreservedMemory, pageSize: number): void {
   const counts = orderCounts(runs);
-  return {
+  const rest = jsonText({
     pageSize,
     kind,
     rootPa,
@@ -127,14 +139,23 @@ function pagesJson({ runs, kind, rootPa, mapPages }: PreservedMemory, pageSize: 
       blocks,
       bytes: BigInt(blocks) * blockBytes(order, pageSize),
     })),
-    ranges: Array.from(byAddress(runs), (i) => ({
+    ranges: [],
+  });
+  const hole = rest.lastIndexOf("[]");
+  out.text(rest.slice(0, hole + 1));
+  let first = true;
+  forAscending(runs, (i) => {
+    const range = jsonText({
       pa: addressOf(runs.pfn[i]!, pageSize),
       end: BigInt(endOf(runs, i)) * BigInt(pageSize),
       order: runs.order[i],
       blocks: runs.count[i],
       bytes: BigInt(runs.count[i]!) * blockBytes(runs.order[i]!, pageSize),
-    })),
-  };
+    });
+    out.text(`${first ? "" : ","}\n    ${range.replaceAll("\n", "\n    ")}`);
+    first = false;
+  });
+  out.line(`${first ? "" : "\n  "}${rest.slice(hole + 1)}`);
 }
 
 /** One address: the block it is in, and whether scratch or nothing keeps it. */

@@ -28,11 +28,10 @@ const verbs: readonly Verb[] = [
         .option("-a, --all", "cut no list")
         .option("--json", "the interchange form as JSON, like --format json")
         .addOption(
-          new Option("--format <format>", "text, json, or pb for the bytes of a kho.v1.Handover").choices([
-            "text",
-            "json",
-            "pb",
-          ]),
+          new Option(
+            "--format <format>",
+            "text, json, or pb: the bytes of a kho.v1.Handover, made in memory of half a kilobyte a run",
+          ).choices(["text", "json", "pb"]),
         ),
     run: async (run, [file = ""], options) => (await import("./decode.js")).decodeCommand(run, file, options),
   },

@@ -113,6 +113,7 @@ export {
   type Lookup,
   lookupIn,
   newRuns,
+  type OrderOf,
   orderIn,
   type Runs,
   type RunsBuilder,

@@ -5,6 +5,7 @@
  */
 export type { Context } from "../../formats/context.js";
 export { encodeFolios, encodeMemfd, folioCount, folioListSize } from "../../formats/memfd/encode.js";
+export type { FolioRoom } from "../../formats/memfd/folio-list.js";
 export { byIndex, type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
 export {
   MEMFD_LUO_ALL_SEALS,
@@ -15,6 +16,6 @@ export {
   memfdLuoSerV2,
   seals,
 } from "../../formats/memfd/layout.js";
-export { decodeMemfd, type FolioRoom, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";
+export { decodeMemfd, isMemfd, type Memfd, memfdLayouts } from "../../formats/memfd/memfd.js";
 export type { Target } from "../../formats/target.js";
 export type { Undefined } from "../../formats/undefined.js";

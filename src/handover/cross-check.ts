@@ -1,15 +1,11 @@
-import type { Claim, Keeping } from "../../formats/claims.js";
+import type { Keeping } from "../../formats/claims.js";
 import { bootStops, misread } from "../../formats/consequence.js";
 import type { Context } from "../../formats/context.js";
 import { isAtLeast } from "../../formats/kernels.js";
-import { handoffSize } from "../../formats/kho/handoff-encode.js";
-import { endOf, type Lookup, lookupIn, type Runs } from "../../formats/kho/runs.js";
-import { type FolioRuns, pagesOf } from "../../formats/memfd/folios.js";
-import { laterFolioLost } from "../../formats/memfd/memfd.js";
-import { filePath, foliosPath, memfdPath, sessionPath } from "../../formats/paths.js";
+import { endOf, type Lookup, lookupIn, orderIn, type Runs } from "../../formats/kho/runs.js";
+import { forAscending } from "../../formats/kho/runs-by-address.js";
 import { addressOf, firstNot, type MemoryRange } from "../memory/index.js";
-import { mergedRanges, wholePages } from "../memory/ranges.js";
-import { hex } from "../report/hex.js";
+import { checkOwners } from "./cross-check-owners.js";
 import type { Handover } from "./model.js";
 
 /** A stretch of page frames that belongs to something. Ends are exclusive, numbers below 2^53. */
@@ -29,14 +25,26 @@ export function crossCheck(ctx: Context, handover: Handover): void {
   checkOwners(ctx, handover);
   checkStructuresInScratch(ctx, scratch);
   if (!preserved) return;
-  checkClaims(ctx, lookupIn(preserved.runs));
-  const frames = checkOverlaps(ctx, preserved.runs);
+  checkClaims(ctx, preserved.runs);
+  const frames = checkOverlaps(ctx, preserved.runs, edgesOf(handover));
   checkScratch(ctx, frames, scratch);
   checkReserveMem(ctx, handover, frames);
 }
 
-function checkClaims(ctx: Context, lookup: (pfn: number) => Lookup): void {
+/** Where scratch areas and regions begin and end. */
+function edgesOf({ scratch, reserveMem, pageSize }: Handover): number[] {
+  const regions = reserveMem.map(({ start, size }) => ({ pa: start, size }));
+  return [...scratch, ...regions].flatMap((range) => {
+    const { start, end } = framesOf(range, pageSize);
+    return [start, end];
+  });
+}
+
+function checkClaims(ctx: Context, runs: Runs): void {
   const { pageSize } = ctx.abi;
+  const lookup = lookupIn(runs);
+  const orderOf = orderIn(runs);
+  const reach = { until: 0 };
   for (const { pa, pages, keeping, path, lost: consequence } of ctx.claims.all) {
     if (keeping === "not-preserved") continue;
     const first = Number(pa / BigInt(pageSize));
@@ -46,6 +54,13 @@ function checkClaims(ctx: Context, lookup: (pfn: number) => Lookup): void {
     let at = -1;
     let seen: Lookup | undefined;
     for (let pfn = first; pfn < first + pages; pfn += step) {
+      reach.until = 0;
+      if (keeping !== "any-order" && orderOf(pfn, reach) === keeping) {
+        // So are all that follow it in the same run.
+        const same = Math.ceil((Math.min(reach.until, first + pages) - pfn) / step) - 1;
+        if (same > 0) pfn += same * step;
+        continue;
+      }
       const found = lookup(pfn);
       const fault = found.kind === "absent" ? "missing" : isAs(found, keeping) ? undefined : "wrong";
       if (!fault) continue;
@@ -88,70 +103,71 @@ const more = (count: number): string => (count > 1 ? ` (${count} pages)` : "");
 const isAs = (found: Lookup, keeping: Keeping): boolean =>
   keeping === "any-order" || (found.kind === "block" && found.order === keeping);
 
-/** Runs of one order that touch are one run, so what overlaps is of two orders or of one order and misaligned. */
-function checkOverlaps(ctx: Context, runs: Runs): Union {
-  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i).sort(
-    (a, b) => runs.pfn[a]! - runs.pfn[b]!,
-  );
-  const union = newUnion(runs.length);
+/**
+ * Reports where blocks cover the same memory, and counts the frames of all blocks together; `points` are where it may be
+ * asked for. Runs of one order that touch are one run, so what overlaps is of two orders or of one order and misaligned.
+ */
+function checkOverlaps(ctx: Context, runs: Runs, points: readonly number[]): Union {
+  const union = newUnion(points);
   let end = 0;
   let owner = -1;
-  for (const i of rank) {
-    if (owner >= 0 && runs.pfn[i]! < end) {
-      const until = Math.min(end, endOf(runs, i));
+  forAscending(runs, (i) => {
+    const start = runs.pfn[i]!;
+    const behind = endOf(runs, i);
+    if (owner >= 0 && start < end)
       ctx.report(
         "error",
         "block-overlap",
         `blocks of order ${runs.order[owner]} and ${runs.order[i]} cover the same memory`,
         {
           path: "preserved.runs",
-          pa: addressOf(runs.pfn[i]!, ctx.abi.pageSize),
-          length: (until - runs.pfn[i]!) * ctx.abi.pageSize,
+          pa: addressOf(start, ctx.abi.pageSize),
+          length: (Math.min(end, behind) - start) * ctx.abi.pageSize,
           consequence: misread("boot", "accepted silently; the memory is freed twice"),
         },
       );
-    }
-    union.add(Math.max(runs.pfn[i]!, end), endOf(runs, i));
-    if (endOf(runs, i) > end) {
-      end = endOf(runs, i);
+    union.add(Math.max(start, end), behind);
+    if (behind > end) {
+      end = behind;
       owner = i;
     }
-  }
+  });
   return union;
 }
 
-/** Page frames of all runs together, so that asking for a stretch costs a search and not a pass over the runs. */
+/**
+ * Page frames of all runs together, counted in one pass: what is asked for is known before, so that nothing has to be kept
+ * of the runs themselves.
+ */
 interface Union {
   /** Adds what comes behind everything added before; nothing if `start` is not below `end`. */
   add(start: number, end: number): void;
-  /** How many frames of `[start, end)` are in it, and the first of these. */
+  /** How many frames of `[start, end)` are in it, and the first of these. Both are points, and all was added. */
   within(start: number, end: number): { readonly pages: number; readonly first: number };
 }
 
-function newUnion(room: number): Union {
-  const starts = new Float64Array(room);
-  const ends = new Float64Array(room);
-  /** Frames in all stretches before this one. */
-  const before = new Float64Array(room);
-  let length = 0;
+function newUnion(wanted: readonly number[]): Union {
+  const points = Float64Array.from(new Set(wanted)).sort();
+  /** Of each point: frames below it, and the first one that is not. */
+  const below = new Float64Array(points.length);
+  const next = points.slice();
+  /** Points before this one are passed. */
+  let passed = 0;
   let total = 0;
-  /** Index of the first stretch that ends behind `frame`. */
-  const search = (frame: number): number => firstNot(0, length, (i) => ends[i]! <= frame);
-  const below = (frame: number): number => {
-    const i = search(frame);
-    return i === length ? total : before[i]! + Math.max(0, frame - starts[i]!);
-  };
+  const indexOf = (point: number): number => firstNot(0, points.length, (i) => points[i]! < point);
+  const belowOf = (i: number): number => (i < passed ? below[i]! : total);
   return {
     add(start, end) {
       if (start >= end) return;
-      starts[length] = start;
-      ends[length] = end;
-      before[length++] = total;
+      for (; passed < points.length && points[passed]! < end; passed++) {
+        below[passed] = total + Math.max(0, points[passed]! - start);
+        next[passed] = Math.max(start, points[passed]!);
+      }
       total += end - start;
     },
     within(start, end) {
-      const i = search(start);
-      return { pages: below(end) - below(start), first: i < length ? Math.max(starts[i]!, start) : start };
+      const [from, to] = [indexOf(start), indexOf(end)];
+      return { pages: belowOf(to) - belowOf(from), first: next[from]! };
     },
   };
 }
@@ -215,90 +231,6 @@ function stretchIn(stretches: readonly Stretch[]): (start: number, end: number) 
     const candidate = furthest[firstNot(0, sorted.length, (i) => sorted[i]!.start < end) - 1];
     return candidate && candidate.end > start ? candidate : undefined;
   };
-}
-
-/** The pages of the hand-off record and of the scratch array, which may share one. */
-function bootPages({ handoff, scratch }: Pick<Handover, "handoff" | "scratch">, page: bigint): MemoryRange[] {
-  const { recordPa, scratchPa, scratchSize } = handoff;
-  const parts: MemoryRange[] = [];
-  if (recordPa !== 0n) parts.push({ pa: recordPa, size: BigInt(handoffSize) });
-  // Where no area could be read the array may be anything.
-  if (scratchPa !== 0n && scratch.length > 0) parts.push({ pa: scratchPa, size: scratchSize });
-  return mergedRanges(parts.map((part) => wholePages(part, page)));
-}
-
-/** No page may belong to two of: a place in a file, a structure, a region, what the boot loader has of the handover. */
-function checkOwners(
-  ctx: Context,
-  handover: Pick<Handover, "luo" | "reserveMem" | "handoff" | "scratch">,
-): void {
-  const { pageSize } = ctx.abi;
-  const regions = handover.reserveMem.map(({ name, start, size }) => ({
-    pa: start,
-    pages: Math.ceil(Number(size) / pageSize),
-    path: `reserve_mem.${name}`,
-  }));
-  const boot = bootPages(handover, BigInt(pageSize)).map(({ pa, size }) => ({
-    pa,
-    pages: Number(size) / pageSize,
-    path: "handoff",
-  }));
-  const all: readonly Pick<Claim, "pa" | "pages" | "path">[] = [...ctx.claims.all, ...regions, ...boot];
-  // As columns: there can be millions.
-  const files: { readonly path: string; readonly folios: FolioRuns }[] = [];
-  for (const [s, session] of (handover.luo?.sessions ?? []).entries())
-    for (const [f, { memfd }] of session.files.entries())
-      if (memfd)
-        files.push({ path: foliosPath(memfdPath(filePath(sessionPath(s), f))), folios: memfd.folios });
-  const length = files.reduce((sum, { folios }) => sum + folios.length, all.length);
-  const starts = new Float64Array(length);
-  const ends = new Float64Array(length);
-  /** Index of a structure or region, or behind these that of a file. */
-  const owners = new Uint32Array(length);
-  let at = 0;
-  for (const [f, { folios }] of files.entries())
-    for (let i = 0; i < folios.length; i++) {
-      starts[at] = folios.pfn[i]!;
-      ends[at] = folios.pfn[i]! + pagesOf(folios, i);
-      owners[at++] = all.length + f;
-    }
-  for (const [c, { pa, pages }] of all.entries()) {
-    starts[at] = Number(pa / BigInt(pageSize));
-    ends[at] = starts[at]! + pages;
-    owners[at++] = c;
-  }
-  const pathOf = (owner: number): string => (all[owner] ?? files[owner - all.length]!).path;
-  const rank = Uint32Array.from({ length }, (_, i) => i).sort((a, b) => starts[a]! - starts[b]! || a - b);
-  const isRegion = (owner: number): boolean => owner >= ctx.claims.all.length && owner < all.length;
-  const told = new Set<string>();
-  let last = -1;
-  for (const i of rank) {
-    // More pairs than findings that are kept would be counted for nobody.
-    if (last >= 0 && starts[i]! < ends[last]! && told.size <= ctx.limits.maxFindings) {
-      const [one, other] = [owners[last]!, owners[i]!];
-      const structures = one < all.length && other < all.length;
-      const overlapped = "one of the two is freed or overwritten while the other is in use";
-      const pair = `${one} ${other}`;
-      if (!told.has(pair))
-        ctx.report(
-          "error",
-          structures ? "structure-reused" : "folio-shared",
-          `PFN ${hex(starts[i]!)} belongs to ${pathOf(one)} and to ${pathOf(other)}`,
-          {
-            path: pathOf(other),
-            pa: addressOf(starts[i]!, pageSize),
-            length: (Math.min(ends[last]!, ends[i]!) - starts[i]!) * pageSize,
-            consequence: structures
-              ? misread("boot", overlapped)
-              : isRegion(one) || isRegion(other)
-                ? misread("retrieve", overlapped)
-                : laterFolioLost(ctx.kernel),
-          },
-        );
-      told.add(pair);
-    }
-    if (last < 0 || ends[i]! > ends[last]!) last = i;
-  }
 }
 
 /** Every page of a region is in some block. */

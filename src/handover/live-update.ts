@@ -1,10 +1,11 @@
 import type { Context } from "../../formats/context.js";
 import type { PreservedMemory } from "../../formats/kho/preserved.js";
-import { orderIn } from "../../formats/kho/runs.js";
+import { type OrderOf, orderIn } from "../../formats/kho/runs.js";
 import type { Luo } from "../../formats/luo/luo.js";
 import { decodeLuo } from "../../formats/luo/records.js";
 import { looksLikeLuo } from "../../formats/luo/root.js";
-import { decodeMemfd, type FolioRoom, isMemfd } from "../../formats/memfd/memfd.js";
+import type { FolioRoom } from "../../formats/memfd/folio-list.js";
+import { decodeMemfd, isMemfd } from "../../formats/memfd/memfd.js";
 import { filePath, luoPath, memfdPath, sessionPath } from "../../formats/paths.js";
 import type { Image } from "../image/image.js";
 import { physAddr } from "../memory/index.js";
@@ -59,7 +60,7 @@ function withPayloads(
   ctx: Context,
   session: Luo["sessions"][number],
   s: number,
-  orderOf: ((pfn: number) => number) | undefined,
+  orderOf: OrderOf | undefined,
   left: FolioRoom,
 ): Session {
   const files = session.files.map((file, f): File => {

@@ -133,9 +133,12 @@ function scanBytes(
   const payload = sizeOf(khoData, x86Abi);
   const firstWord = Number((8n - (base % 8n)) % 8n);
   const words = littleWords(bytes.subarray(firstWord));
-  for (let i = 0; i < words.length - lenBehind && found.length < maxCandidates; i += 2)
-    if (words[i] === SETUP_KEXEC_KHO && words[i + lenBehind] === payload)
-      push(judgeRecord(memory, physAddr(base + BigInt(firstWord + i * 4 - typeAt)), judge));
+  const end = words.length - lenBehind;
+  for (let i = 0; i < end; i += 2) {
+    if (words[i] !== SETUP_KEXEC_KHO || words[i + lenBehind] !== payload) continue;
+    if (found.length >= maxCandidates) break;
+    push(judgeRecord(memory, physAddr(base + BigInt(firstWord + i * 4 - typeAt)), judge));
+  }
 }
 
 /** A root tree, or a device tree that leads to one; undefined for any other tree. `read` is told how long it is. */

@@ -16,7 +16,8 @@ export interface OpenOptions extends SourceOptions, DecompressOptions {
 /**
  * Opens a capture: the path of a file or of a copied debugfs folder, or bytes. gzip and zstd are undone, within
  * `maxDecompressed` bytes and also where `raw` is asked for; everything else is read through windows when it is needed.
- * An image of a file keeps the file open until its `close`.
+ * An image of a file keeps the file open until its `close`. Of a file that is not compressed 32 windows of 256 KiB are kept, 8
+ * MiB, beside those that are garbage until the engine collects them; a compressed one is unpacked into memory as a whole.
  * @throws KhoError `io`, `usage`, `unsupported-container`, `not-a-handover` for a folder that is none, and those of
  * the decompression and of the ELF header
  */

@@ -1,4 +1,4 @@
-import { largestBuddyOrder } from "../../formats/memfd/memfd.js";
+import { largestBuddyOrder } from "../../formats/memfd/folio-checks.js";
 import { addressOf, firstNot, type Pfn, pfn as pageFrame } from "../memory/index.js";
 import { KhoError } from "../report/error.js";
 import { hex } from "../report/hex.js";

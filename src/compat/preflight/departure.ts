@@ -8,7 +8,7 @@ import {
   encodeScratch,
   scratchSize,
 } from "../../../formats/kho/handoff-encode.js";
-import { largestBuddyOrder } from "../../../formats/memfd/memfd.js";
+import { largestBuddyOrder } from "../../../formats/memfd/folio-checks.js";
 import type { Decoded, Handover } from "../../handover/index.js";
 import type { Image } from "../../image/image.js";
 import type { Abi } from "../../layout/index.js";

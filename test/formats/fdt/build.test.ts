@@ -125,6 +125,54 @@ describe("the strings block grows downwards", () => {
     expect(offsets("ab", "")).toEqual(["ab\0", "ab@0", "@2"]));
 });
 
+test("names and places are those of a block that is searched from its start", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(alikeNames, fc.constant("")), { maxLength: 40 }), (names) => {
+      let strings = "";
+      const fromEnd = names.map((name) => {
+        const at = strings.indexOf(`${name}\0`);
+        if (at >= 0) return strings.length - at;
+        strings = `${name}\0${strings}`;
+        return strings.length;
+      });
+      const { bytes, header, root } = readFdt(
+        buildSequential(
+          node(
+            "",
+            names.map((name) => [name, new Uint8Array(0)] as const),
+          ),
+        ),
+      );
+      expect(String.fromCharCode(...bytes.subarray(header.off_dt_strings))).toBe(strings);
+      expect(root.properties.map(({ nameOffset }) => nameOffset)).toEqual(
+        fromEnd.map((place) => strings.length - place),
+      );
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test("tokens are where they belong, whatever the size of what is before them", () => {
+  // More room is made in front of every kind of token.
+  for (const room of [1024, 2048, 4096])
+    for (let size = room - 80; size <= room; size += 4) {
+      const value = new Uint8Array(size).fill(0xee);
+      const root = node("", [["a", value]], [node("b", [["c", value.subarray(0, 4)]]), node("\u00e9", [])]);
+      expect(plain(readFdt(buildSequential(root)).root)).toEqual(root);
+    }
+});
+
+test("a hundred thousand names are not each looked for in all others", () => {
+  const names = Array.from({ length: 100_000 }, (_, i) => `name-${i}`);
+  const root = node(
+    "",
+    [...names, ...names].map((name) => [name, new Uint8Array(0)] as const),
+  );
+  const read = readFdt(buildSequential(root)).root.properties;
+  expect(read).toHaveLength(200_000);
+  expect(read.every(({ name }, i) => name === names[i % names.length])).toBe(true);
+});
+
 test("names that cannot be stored are refused", () => {
   for (const name of ["a\0b", "\ud800"]) {
     const refused = expect.objectContaining({ code: "value-range" });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import {
+  buildSequential,
   checkFdt,
   type FdtProblem,
   type FdtReadOptions,
@@ -197,6 +198,22 @@ describe("structure block", () => {
       ["warning", 'a second node "b" (offset 0x6c)'],
     ]);
     survives(blobOf(tokens.flat(), [0x61, 0, 0x61, 0]));
+  });
+
+  test("names that come again, in lists of every length", () => {
+    // Seven names over and over, and every eighth one its own.
+    for (let length = 0; length <= 40; length++) {
+      const names = Array.from({ length }, (_, i) => (i % 8 === 7 ? `x${i}` : `a${(i * 3) % 7}`));
+      const properties = names.map((name) => [name, new Uint8Array(0)] as const);
+      const children = names.map((name) => ({ name, properties: [], children: [] }));
+      const found = checkFdt(buildSequential({ name: "", properties, children }));
+      const again = names.filter((name, i) => names.indexOf(name) < i);
+      const saying = (kind: string) => again.map((name) => `a second ${kind} "${name}"`);
+      expect(found.map(({ message }) => message.replace(/ \(offset .*/, ""))).toEqual([
+        ...saying("property"),
+        ...saying("node"),
+      ]);
+    }
   });
 
   test("control characters of names are escaped in messages", () => {
