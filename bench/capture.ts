@@ -13,7 +13,14 @@ export interface Capture {
   readonly newContext: () => Context;
 }
 
+let opened: Capture | undefined;
+
 export function openCapture(): Capture {
+  opened ??= open();
+  return opened;
+}
+
+function open(): Capture {
   const image = openImage(new URL(`../fixtures/${captureName}/core.elf.gz`, import.meta.url).pathname);
   const decoded = decodeHandover(image);
   const { pageSize, release } = decoded.handover;

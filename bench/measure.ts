@@ -1,4 +1,5 @@
 import Benchmark from "benchmark";
+import { median, type Row, ratiosOf, type Spread } from "./ratios.js";
 
 /** One way to do the work. What it returns is folded into a sum that is printed, so that no work can be left out. */
 export interface Contender {
@@ -8,73 +9,139 @@ export interface Contender {
   readonly seconds?: () => number;
 }
 
-/** What is measured: contenders against a baseline, which is plain code without checks. */
+/** What ours is measured against. */
+export interface Peer extends Contender {
+  /** What our time divided by the peer's should be at most. */
+  readonly goal?: number;
+  /** Above which the short mode fails; three times the goal where it is not given. */
+  readonly floor?: number;
+}
+
+/** What is measured: each of ours against each peer. */
 export interface Subject {
   /** The work, with how much of it there is. */
   readonly name: string;
-  readonly baseline: Contender;
-  readonly contenders: readonly Contender[];
-  /** False where the baseline does other work and serves as a yardstick alone. */
+  readonly ours: readonly Contender[];
+  readonly peers: readonly Peer[];
+  /** False where the peers do other work and serve as yardsticks alone. */
   readonly sameResult: boolean;
 }
 
-/** Rounds of which each measures everything once. A ratio is of two times of one round. */
-export const rounds = 9;
+/** How long to look. */
+export interface Effort {
+  /** Rounds of a pair, of which each measures ours and the peer once, one directly after the other. */
+  readonly rounds: number;
+  /** Rounds of a pair that is so slow that `seconds` are over before. */
+  readonly leastRounds: number;
+  readonly seconds: number;
+  /** Seconds for which one of the two runs in a round, at least and (but for the samples) at most. */
+  readonly minTime: number;
+  readonly maxTime: number;
+  readonly minSamples: number;
+  /** Seconds for which each runs before anything is measured, so that its code is compiled by then. */
+  readonly warmUp: number;
+}
+
+export const thorough: Effort = {
+  rounds: 15,
+  leastRounds: 3,
+  seconds: 10,
+  minTime: 0.03,
+  maxTime: 0.1,
+  minSamples: 5,
+  warmUp: 0.2,
+};
+
+/** For a machine that builds and tests: a few rounds that find what has become many times slower. */
+export const short: Effort = {
+  rounds: 5,
+  leastRounds: 1,
+  seconds: 1,
+  minTime: 0.01,
+  maxTime: 0.02,
+  minSamples: 2,
+  warmUp: 0.1,
+};
+
+/** One of ours against one peer. */
+export interface Measured extends Row, Spread {
+  readonly floor: number | null;
+  /** Median seconds of a run. */
+  readonly seconds: { readonly ours: number; readonly peer: number };
+  readonly rounds: number;
+}
+
+export interface Progress {
+  round(ours: Contender, peer: Peer, round: number, rounds: number): void;
+  row(ours: Contender, row: Measured): void;
+}
 
 /**
- * Measures a subject and prints the baseline's median time and each contender's time as a multiple of the baseline's:
- * median, least and most over all rounds. Returns the sum of all results.
+ * Measures each of ours against each peer in interleaved pairs. Gives the sum of all results, which the caller prints.
+ * Before anything is timed all must agree, where they do the same work.
  */
-export function measure({ name, baseline, contenders, sameResult }: Subject): number {
-  console.log(`\n${name}`);
-  const all = [baseline, ...contenders];
-  if (sameResult) {
-    const results = all.map(({ run }) => run());
-    if (results.some((result) => result !== results[0]))
-      throw new Error(
-        `the contenders do not agree: ${all.map(({ name }, i) => `${name} ${results[i]}`).join(", ")}`,
-      );
-  }
+export function measure(subject: Subject, effort: Effort, progress: Progress): number {
+  if (subject.sameResult) agree(subject);
   let sink = 0;
-  const seconds = all.map((): number[] => []);
-  for (let round = 0; round < rounds; round++)
-    // Every other round goes backwards, so that nobody always runs on what the one before has left behind.
-    for (const i of round % 2 === 0 ? all.keys() : [...all.keys()].reverse()) {
-      const { run, seconds: measured } = all[i]!;
-      if (measured) {
-        seconds[i]!.push(measured());
-        continue;
+  const fold = (value: number): void => {
+    sink = (sink + value) % 2 ** 32;
+  };
+  for (const contender of [...subject.ours, ...subject.peers]) warmUp(contender, effort, fold);
+  for (const ours of subject.ours)
+    for (const peer of subject.peers) {
+      const times: { ours: number[]; peer: number[] } = { ours: [], peer: [] };
+      const start = performance.now();
+      for (let round = 0; round < effort.rounds; round++) {
+        if (round >= effort.leastRounds && performance.now() - start > effort.seconds * 1e3) break;
+        progress.round(ours, peer, round, effort.rounds);
+        // Every other round goes backwards, so that nobody always runs on what the other has left behind.
+        const first = round % 2 === 0;
+        if (first) times.ours.push(secondsOf(ours, effort, fold));
+        times.peer.push(secondsOf(peer, effort, fold));
+        if (!first) times.ours.push(secondsOf(ours, effort, fold));
       }
-      const bench = new Benchmark(
-        () => {
-          sink = (sink + run()) % 2 ** 32;
-        },
-        { minTime: 0.03, maxTime: 0.2, minSamples: 5 },
-      ).run();
-      if (bench.error) throw bench.error;
-      seconds[i]!.push(median(bench.stats.sample));
+      const goal = peer.goal ?? null;
+      progress.row(ours, {
+        name: `${subject.name}: ${ours.name}`,
+        against: peer.name,
+        ...ratiosOf(times.ours, times.peer),
+        goal,
+        floor: peer.floor ?? (goal === null ? null : goal * 3),
+        seconds: { ours: median(times.ours), peer: median(times.peer) },
+        rounds: times.ours.length,
+      });
     }
-  const [own, ...others] = seconds as [number[], ...number[][]];
-  console.log(`  ${baseline.name.padEnd(44)} ${time(median(own)).padStart(10)}`);
-  for (const [i, times] of others.entries()) {
-    const ratios = times.map((t, round) => t / own[round]!);
-    const spread = `${ratio(Math.min(...ratios))} .. ${ratio(Math.max(...ratios))}`;
-    console.log(
-      `  ${contenders[i]!.name.padEnd(44)} ${time(median(times)).padStart(10)}  ${ratio(median(ratios))} (${spread})`,
-    );
-  }
   return sink;
 }
 
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+/** Throws where two do not have the same result. */
+function agree({ name, ours, peers }: Subject): void {
+  const results = [...ours, ...peers].map((contender) => ({ name: contender.name, result: contender.run() }));
+  if (results.some(({ result }) => result !== results[0]!.result))
+    throw new Error(
+      `${name}: they do not agree: ${results.map(({ name, result }) => `${name} ${result}`).join(", ")}`,
+    );
 }
 
-const ratio = (value: number): string => `${value.toFixed(2)}x`;
+function warmUp({ run, seconds }: Contender, effort: Effort, fold: (value: number) => void): void {
+  if (seconds) return;
+  for (const start = performance.now(); performance.now() - start < effort.warmUp * 1e3; ) fold(run());
+}
 
-function time(seconds: number): string {
-  if (seconds < 1e-3) return `${(seconds * 1e6).toFixed(1)} us`;
-  return `${(seconds * 1e3).toFixed(2)} ms`;
+/** Median seconds of a run in one round. */
+function secondsOf({ run, seconds }: Contender, effort: Effort, fold: (value: number) => void): number {
+  if (seconds) return seconds();
+  const bench = new Benchmark(() => fold(run()), {
+    minTime: effort.minTime,
+    maxTime: effort.maxTime,
+    minSamples: effort.minSamples,
+  });
+  // A run that fills a round by itself is measured once: the rounds are its samples.
+  const start = performance.now();
+  fold(run());
+  const once = (performance.now() - start) / 1e3;
+  if (once >= effort.maxTime) return once;
+  bench.run();
+  if (bench.error) throw bench.error;
+  return median(bench.stats.sample);
 }

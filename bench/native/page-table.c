@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
-// Walks an x86 page table of four levels to runs: what bench/page-table.ts is measured against. It checks nothing.
-//   page-table FILE BASE WALKS    FILE holds memory from BASE on, where the top table is
-// Prints the median time of a walk in nanoseconds, the number of runs, and the sum of their lengths in pages.
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
+// An x86 page table of four levels. It checks nothing.
+//   page-table walk MAP BASE RUNS       walks it to runs: MAP holds memory from BASE on, where the top table is; the
+//                                       checksum is the number of runs times 2^20 plus the pages that they have
+//   page-table build CALLS BASE RUNS    makes one: CALLS is a file of three words each, page, frame and number of pages;
+//                                       the checksum is of the tables
+#include "runs.h"
 
-struct run {
-	uint64_t iova, pa, pages;
+struct mapping {
+	uint64_t iova, pa, count;
 };
 
 struct walk {
 	const uint8_t *image;
 	uint64_t base;
-	struct run *runs;
+	struct mapping *runs;
 	uint64_t count;
 };
 
@@ -22,13 +21,13 @@ struct walk {
 
 static void page(struct walk *w, uint64_t iova, uint64_t pa)
 {
-	struct run *last = w->runs + w->count;
+	struct mapping *last = w->runs + w->count;
 
-	if (w->count && last[-1].iova + (last[-1].pages << 12) == iova && last[-1].pa + (last[-1].pages << 12) == pa) {
-		last[-1].pages++;
+	if (w->count && last[-1].iova + (last[-1].count << 12) == iova && last[-1].pa + (last[-1].count << 12) == pa) {
+		last[-1].count++;
 		return;
 	}
-	*last = (struct run){ iova, pa, 1 };
+	*last = (struct mapping){ iova, pa, 1 };
 	w->count++;
 }
 
@@ -49,43 +48,75 @@ static void table(struct walk *w, uint64_t pa, int shift, uint64_t iova)
 	}
 }
 
-static int ascending(const void *a, const void *b)
+static uint64_t walk(struct walk *w)
 {
-	double d = *(const double *)a - *(const double *)b;
+	w->count = 0;
+	table(w, w->base, 39, 0);
+	return w->count;
+}
 
-	return d < 0 ? -1 : d > 0;
+struct call {
+	uint64_t page, frame, count;
+};
+
+static struct pages pages;
+
+#define TABLE_ENTRY 0x27
+#define PAGE_ENTRY 0x67
+
+static uint64_t *table_for(uint64_t page)
+{
+	uint64_t *table = (uint64_t *)pages.bytes;
+
+	for (int shift = 27; shift > 0; shift -= 9) {
+		uint64_t *entry = table + (page >> shift & 511);
+
+		if (!*entry)
+			*entry = zeroed_page(&pages) | TABLE_ENTRY;
+		table = at_address(&pages, *entry & ADDRESS);
+	}
+	return table;
+}
+
+static uint64_t build(const struct call *calls, size_t count)
+{
+	pages.used = 0;
+	zeroed_page(&pages);
+	for (const struct call *call = calls; call < calls + count; call++) {
+		uint64_t page = call->page, end = page + call->count, frame = call->frame;
+
+		while (page < end) {
+			uint64_t *table = table_for(page);
+			uint64_t stop = (page | 511) + 1;
+
+			for (; page < end && page < stop; page++, frame++)
+				table[page & 511] = frame << 12 | PAGE_ENTRY;
+		}
+	}
+	return sum_of_pages(&pages);
 }
 
 int main(int argc, char **argv)
 {
-	if (argc != 4)
-		return 2;
-	FILE *file = fopen(argv[1], "rb");
-	uint64_t base = strtoull(argv[2], NULL, 0);
-	int walks = atoi(argv[3]);
-	if (!file || walks < 1)
-		return 2;
-	fseek(file, 0, SEEK_END);
-	long size = ftell(file);
-	rewind(file);
-	uint8_t *image = aligned_alloc(4096, size);
-	struct walk w = { image, base, malloc((size / 8) * sizeof(struct run)), 0 };
-	double *times = malloc(walks * sizeof(double));
-	if (!image || !w.runs || !times || fread(image, 1, size, file) != (size_t)size)
-		return 1;
-	for (int i = 0; i < walks; i++) {
-		struct timespec from, to;
+	struct walk w = { 0 };
+	uint64_t count = 0;
+	size_t size;
+	unsigned char *file;
 
-		w.count = 0;
-		clock_gettime(CLOCK_MONOTONIC, &from);
-		table(&w, base, 39, 0);
-		clock_gettime(CLOCK_MONOTONIC, &to);
-		times[i] = (to.tv_sec - from.tv_sec) * 1e9 + (to.tv_nsec - from.tv_nsec);
+	if (argc != 5)
+		return 2;
+	file = load(argv[2], &size);
+	w.base = pages.base = strtoull(argv[3], NULL, 0);
+	if (!strcmp(argv[1], "build")) {
+		pages.bytes = calloc(4096, 4096);
+		MEASURE(atoi(argv[4]), build((struct call *)file, size / sizeof(struct call)));
+		return 0;
 	}
-	uint64_t pages = 0;
+	w.image = file;
+	w.runs = calloc(size / 8, sizeof(struct mapping));
+	walk(&w);
 	for (uint64_t i = 0; i < w.count; i++)
-		pages += w.runs[i].pages;
-	qsort(times, walks, sizeof(double), ascending);
-	printf("%.0f %llu %llu\n", times[walks / 2], (unsigned long long)w.count, (unsigned long long)pages);
+		count += w.runs[i].count;
+	MEASURE(atoi(argv[4]), (walk(&w) * 1048576 + count) % 4294967296);
 	return 0;
 }
