@@ -31,6 +31,8 @@ for await (const subject of select(positionals, values, (group) => show(`  prepa
   show("");
   console.log(`\n${tableHead(subject.name, paint)}`);
   if (subject.peers.length === 0) console.log("  nothing here to compare with");
+  else if (effort.goalsOnly && subject.peers.every(({ goal }) => goal === undefined))
+    console.log("  no goal: whether all agree");
   let last: unknown;
   sink += measure(subject, effort, {
     round: (ours, peer, round, rounds) =>
