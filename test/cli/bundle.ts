@@ -1,3 +1,4 @@
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
 
@@ -10,12 +11,15 @@ export const bundled = `${root}node_modules/.cache/kho/main.js`;
 export default async function bundle(): Promise<void> {
   await build({
     entryPoints: [`${root}src/cli/main.ts`],
-    outfile: bundled,
+    outdir: dirname(bundled),
     bundle: true,
+    // What a verb does not need is in files that are not loaded.
+    splitting: true,
     platform: "node",
     format: "esm",
     packages: "external",
-    sourcemap: "inline",
+    // Beside it: a comment of megabytes would be read at every start.
+    sourcemap: "linked",
     logLevel: "error",
   });
 }
