@@ -26,12 +26,18 @@ const newPiece = (rows: number): Piece => ({
   owner: new Uint32Array(rows),
 });
 
-export function newPageOwners(): PageOwners {
+/**
+ * No pages, no owners. `most` stretches are kept sorted: kernels' lists have few. Pages without neighbours, in any order,
+ * can be millions, and to sort these takes longer than an entry of a map for each, which they get.
+ */
+export function newPageOwners(most = 2 ** 16): PageOwners {
   /** Ascending, and so are the stretches in each. None is empty but the first. */
   const pieces: Piece[] = [newPiece(16)];
   /** Where the stretch is that a page was added to last. */
   let lastPiece = 0;
   let lastRow = -1;
+  let stretches = 0;
+  const others = new Map<number, number>();
 
   /** The last piece that begins at or before `frame`, or the first. */
   const pieceOf = (frame: number): number =>
@@ -52,10 +58,17 @@ export function newPageOwners(): PageOwners {
     of(frame) {
       const piece = pieces[pieceOf(frame)]!;
       const row = rowBehind(piece, frame) - 1;
-      return row >= 0 && frame < piece.end[row]! ? piece.owner[row]! : -1;
+      if (row >= 0 && frame < piece.end[row]!) return piece.owner[row]!;
+      return others.get(frame) ?? -1;
     },
     add(frame, owner) {
       if (lengthen(frame, owner)) return;
+      if (stretches === most) {
+        lastRow = -1;
+        others.set(frame, owner);
+        return;
+      }
+      stretches++;
       lastPiece = pieceOf(frame);
       let piece = pieces[lastPiece]!;
       if (piece.length === piece.start.length) {

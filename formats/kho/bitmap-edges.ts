@@ -109,7 +109,10 @@ export function wasmEdges(): BitmapEdges | undefined {
 
 let best: BitmapEdges | undefined;
 
-/** The fastest way there is. It is made once: what it found is there until it looks at the next bitmap. */
+/**
+ * The fastest way there is. It is made once: what it found is there until it looks at the next bitmap, so that nobody who is
+ * told of a fault meanwhile may decode another map.
+ */
 export function fastestEdges(): BitmapEdges {
   best ??= wasmEdges() ?? plainEdges();
   return best;

@@ -104,4 +104,4 @@ const larger = ({ index, pfn, order, count, flags }: Columns): Columns => ({
 export const pagesOf = (runs: FolioRuns, i: number): number => runs.count[i]! * 2 ** runs.order[i]!;
 
 /** The runs in the order of the file. Writers list them so, which makes sorting the exception. */
-export const byIndex = ({ index }: FolioRuns): Uint32Array => rankOf(index);
+export const byIndex = ({ index, length }: FolioRuns): Uint32Array => rankOf(index.subarray(0, length));

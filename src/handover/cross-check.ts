@@ -54,16 +54,16 @@ function checkClaims(ctx: Context, runs: Runs): void {
     let at = -1;
     let seen: Lookup | undefined;
     for (let pfn = first; pfn < first + pages; pfn += step) {
-      reach.until = 0;
-      if (keeping !== "any-order" && orderOf(pfn, reach) === keeping) {
-        // So are all that follow it in the same run.
+      const found = lookup(pfn);
+      const fault = found.kind === "absent" ? "missing" : isAs(found, keeping) ? undefined : "wrong";
+      if (!fault) {
+        reach.until = 0;
+        if (keeping === "any-order" || orderOf(pfn, reach) !== keeping) continue;
+        // So are all that follow it in the same run. Runs that overlap another one have no reach.
         const same = Math.ceil((Math.min(reach.until, first + pages) - pfn) / step) - 1;
         if (same > 0) pfn += same * step;
         continue;
       }
-      const found = lookup(pfn);
-      const fault = found.kind === "absent" ? "missing" : isAs(found, keeping) ? undefined : "wrong";
-      if (!fault) continue;
       if (fault === "missing") missing++;
       else wrong++;
       if (at < 0) {

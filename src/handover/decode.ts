@@ -43,8 +43,8 @@ export interface Decoded {
  * Reads the handover in an image: finds the root, follows everything that can be reached from it, and cross-checks it.
  *
  * Memory follows what is in the result and not the pages of the machine: 17 bytes for each run of preserved blocks and 27 for
- * each run of folios, twice as much while they are made, at most 28 for each of a million of them (or of a sixteenth of all)
- * while owners are compared, and what the image itself reads at a time, see `openImage`. A host of 1 TiB in folios of
+ * each run of folios, twice as much while they are made, 28 for each of a million of them (or of a sixteenth of all;
+ * of hostile ones that lie in one place, of all) while owners are compared, and what the image itself reads at a time, see `openImage`. A host of 1 TiB in folios of
  * 4 KiB, 64 of them side by side on average, is 4 million runs of each kind: about 200 MB. Time is linear. Every count is
  * bounded by {@link DecodeOptions.limits}.
  * @throws KhoError `not-a-handover` if no root can be found; `unknown-release`; `usage` for contradicting options; in
