@@ -7,10 +7,17 @@ const clocked = (name: string, times: readonly number[], result = 1): Contender 
   return { name, run: () => result, seconds: () => times[round++ % times.length]! };
 };
 
-function measured(ours: readonly Contender[], peers: readonly Peer[], sameResult = true): Measured[] {
+const everyPair = { ...short, goalsOnly: false };
+
+function measured(
+  ours: readonly Contender[],
+  peers: readonly Peer[],
+  sameResult = true,
+  effort = everyPair,
+): Measured[] {
   const rows: Measured[] = [];
   const subject = { name: "work", ours, peers, sameResult };
-  measure(subject, short, { round: () => {}, row: (_, row) => rows.push(row) });
+  measure(subject, effort, { round: () => {}, row: (_, row) => rows.push(row) });
   return rows;
 }
 
@@ -60,10 +67,17 @@ describe("measure", () => {
     expect(measured([clocked("ours", [1], 5)], [clocked("yardstick", [1], 6)], false)).toHaveLength(1);
   });
 
+  test("leaves out what has no goal if asked to, once it was seen to agree", () => {
+    const peers = [clocked("x", [1]), { ...clocked("y", [4]), goal: 1 }];
+    const rows = measured([clocked("ours", [1])], peers, true, short);
+    expect(rows.map(({ against }) => against)).toEqual(["y"]);
+    expect(() => measured([clocked("ours", [1], 5)], [clocked("x", [1])], true, short)).toThrow("not agree");
+  });
+
   test("folds what was computed into its result", () => {
     const run = (name: string): Contender => ({ name, run: () => 3 });
     const subject = { name: "work", ours: [run("ours")], peers: [run("peer")], sameResult: true };
-    const effort = { ...short, minTime: 0, maxTime: 0, warmUp: 0 };
+    const effort = { ...everyPair, minTime: 0, maxTime: 0, warmUp: 0 };
     const sink = measure(subject, effort, { round: () => {}, row: () => {} });
     expect(sink).toBeGreaterThan(0);
     expect(sink % 3).toBe(0);
