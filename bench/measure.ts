@@ -47,7 +47,7 @@ export interface Effort {
 export const thorough: Effort = {
   rounds: 15,
   leastRounds: 3,
-  seconds: 10,
+  seconds: 5,
   minTime: 0.03,
   maxTime: 0.1,
   minSamples: 5,

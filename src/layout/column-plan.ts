@@ -1,4 +1,5 @@
 import type { Abi } from "./abi.js";
+import { type Steps, stepsOf } from "./column-steps.js";
 import { type Integer, integerOf, maskOf } from "./integer.js";
 import { memberOf, resolve } from "./resolve.js";
 import type { Struct } from "./types.js";
@@ -55,6 +56,8 @@ export interface Plan {
   /** True if rows can be written word by word, each by one pass, and if no word of a row is left. */
   readonly writesWords: boolean;
   readonly fillsRows: boolean;
+  /** How the kernels of column-kernels.wat go through the rows, if they can. */
+  readonly inKernels: Steps | undefined;
 }
 
 interface Known {
@@ -94,10 +97,8 @@ function newPlan(layout: Struct, names: readonly string[], abi: Abi): Plan {
     const integer = integerOf(memberOf(layout, name, abi), abi);
     return { name, integer, array: arrayOf(integer) };
   });
-  const passes = passesOf(
-    columns.map(({ integer }) => integer),
-    size,
-  );
+  const integers = columns.map(({ integer }) => integer);
+  const passes = passesOf(integers, size);
   const inWords = passes.flatMap(({ words }) => (words ? [words[0]] : []));
   const allInWords = inWords.length === passes.length;
   const written = inWords.flatMap(({ low, high }) => (low === high ? [low] : [low, high]));
@@ -110,6 +111,7 @@ function newPlan(layout: Struct, names: readonly string[], abi: Abi): Plan {
     allInWords,
     writesWords: allInWords && distinct === written.length,
     fillsRows: distinct * 4 === size,
+    inKernels: stepsOf(integers, size),
   };
 }
 

@@ -1,5 +1,6 @@
 import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
+import { fillInWindows } from "./column-kernels.js";
 import {
   readDoubles,
   readHighDoubles,
@@ -48,7 +49,7 @@ export function columns<F extends Fields, N extends keyof F & string>(
     } else result[name as N] = new array(count);
     outs.push(result[name as N]);
   }
-  if (length > 0) fill(plan, bytes, offset, count, outs);
+  if (length > 0 && !fillInWindows(plan, bytes, offset, count, outs)) fill(plan, bytes, offset, count, outs);
   return result;
 }
 

@@ -2,6 +2,7 @@ import { KhoError } from "../report/error.js";
 import type { Abi } from "./abi.js";
 import { type Pass, type Plan, planOf } from "./column-plan.js";
 import { requireBytes } from "./decode.js";
+import { writeInWindows } from "./encode-column-kernels.js";
 import { addBits, firstUnfit, rangeOf, writeDoubles, writePair, writeWords } from "./encode-column-loops.js";
 import { resolve } from "./resolve.js";
 import type { Fields, Struct } from "./types.js";
@@ -27,7 +28,8 @@ export function encodeColumns<F extends Fields, N extends keyof F & string>(
   const plan = planOf(layout, Object.keys(columns), abi);
   const ins: ArrayLike<number>[] = [];
   for (let i = 0; i < plan.columns.length; i++) ins.push(columns[plan.columns[i]!.name as N]);
-  if (length === 0 || write(plan, bytes, offset, count, ins)) return;
+  const done = length === 0 ? count : writeInWindows(plan, bytes, offset, count, ins);
+  if (done === count || write(plan, bytes, offset, done, count, ins)) return;
   // One of the values does not fit. The first one of the first such column is reported.
   for (const [k, { name, integer }] of plan.columns.entries()) {
     const bad = firstUnfit(ins[k]!, integer, count);
@@ -47,11 +49,12 @@ export function encodeColumns<F extends Fields, N extends keyof F & string>(
 /** Bytes of rows that all passes go through before the next rows: they stay in the CPU's first cache. */
 const window = 2 ** 14;
 
-/** Writes all of the rows. False if a value does not fit, some of them written or not. */
+/** Writes the rows from `first` on. False if a value does not fit, some of them written or not. */
 function write(
   { size, columns, passes, writesWords, fillsRows }: Plan,
   { buffer, byteOffset }: Uint8Array,
   offset: number,
+  first: number,
   count: number,
   ins: readonly ArrayLike<number>[],
 ): boolean {
@@ -59,9 +62,9 @@ function write(
   const length = size * count;
   const words = writesWords ? wordsAt(buffer, start, length) : undefined;
   const view = words ? undefined : new DataView(buffer, start, length);
-  if (!words || !fillsRows) new Uint8Array(buffer, start, length).fill(0);
+  if (!words || !fillsRows) new Uint8Array(buffer, start, length).fill(0, first * size);
   const rows = Math.max(1, Math.floor(window / size));
-  for (let from = 0; from < count; from += rows) {
+  for (let from = first; from < count; from += rows) {
     const to = Math.min(count, from + rows);
     for (let k = 0; k < passes.length; k++) {
       const pass = passes[k]!;
