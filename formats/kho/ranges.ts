@@ -1,3 +1,4 @@
+import { rankOf } from "../../src/memory/index.js";
 import { KhoError } from "../../src/report/error.js";
 import { defaultLimits } from "../context.js";
 import { setBits } from "./bitmap.js";
@@ -13,7 +14,7 @@ export interface Ranges {
 export function mergedRanges(from: Float64Array, to: Float64Array): Ranges {
   let [begins, ends] = [from, to];
   if (!isAscending(from)) {
-    const rank = Uint32Array.from(from, (_, i) => i).sort((a, b) => from[a]! - from[b]!);
+    const rank = rankOf(from);
     begins = Float64Array.from(rank, (i) => from[i]!);
     ends = Float64Array.from(rank, (i) => to[i]!);
   }

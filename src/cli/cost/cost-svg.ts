@@ -1,6 +1,7 @@
 import type { Cost } from "../../cost/cost.js";
 import type { SweepLine } from "../../cost/sweep.js";
 import { KhoError } from "../../report/error.js";
+import { chartStyle } from "../svg.js";
 import { humanBytes } from "../text.js";
 import { folioText } from "./cost-shown.js";
 
@@ -12,15 +13,6 @@ const lineHeight = 14;
 
 /** Readable on white and on near black, one for each order. */
 const colors = ["#2a7fd4", "#d9661f", "#2e9e5b"];
-
-const style = `
-  svg { --back: #ffffff; --text: #24292f; --faint: #d0d7de; }
-  @media (prefers-color-scheme: dark) { svg { --back: #0d1117; --text: #c9d1d9; --faint: #30363d; } }
-  .back { fill: var(--back); }
-  text { fill: var(--text); font: 12px system-ui, sans-serif; }
-  .title { font-weight: 600; font-size: 14px; }
-  .grid { stroke: var(--faint); stroke-width: 1; }
-  .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }`;
 
 /** The slowest of the usual speeds: a second is so many instructions. */
 const perSecond = 1e9;
@@ -83,7 +75,7 @@ export function costSvg({ model, shape, totals }: Cost, lines: readonly SweepLin
   ];
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <title>${title}, with constants counted on Linux ${constants.kernel}</title>
-<style>${style}
+<style>${chartStyle}
 </style>
 <rect class="back" width="${width}" height="${height}"/>
 <g transform="translate(${frame.left} ${frame.top})">

@@ -1,4 +1,5 @@
 /** Line charts below each other, as SVG. */
+import { chartStyle } from "../svg.js";
 
 export interface Line {
   /** Written at its right end, unless empty. Letters, digits and dashes. */
@@ -41,15 +42,6 @@ const lineHeight = 13;
 const colors = ["#2a7fd4", "#d9661f", "#2e9e5b", "#c44d8f", "#8a6fd1", "#a3831c", "#1f9c9c", "#d1495b"];
 const dashes = ["", "6 3", "2 3"];
 
-const style = `
-  svg { --back: #ffffff; --text: #24292f; --faint: #d0d7de; }
-  @media (prefers-color-scheme: dark) { svg { --back: #0d1117; --text: #c9d1d9; --faint: #30363d; } }
-  .back { fill: var(--back); }
-  text { fill: var(--text); font: 12px system-ui, sans-serif; }
-  .title { font-weight: 600; font-size: 14px; }
-  .grid { stroke: var(--faint); stroke-width: 1; }
-  .line { fill: none; stroke-width: 1.8; stroke-linejoin: round; }`;
-
 export function chart(panels: readonly Panel[]): string {
   const height = panels.length * panelHeight;
   const drawn = panels.map(
@@ -57,7 +49,7 @@ export function chart(panels: readonly Panel[]): string {
   );
   return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" width="${width}" height="${height}">
 <title>Coverage and speed of a run of kho fuzz</title>
-<style>${style}
+<style>${chartStyle}
 </style>
 <rect class="back" width="${width}" height="${height}"/>
 ${drawn.join("\n")}

@@ -1,6 +1,7 @@
 /** Blocks of pages: how a range is cut, and which pages a set of runs covers. */
 import { isAtLeast, type Kernel } from "../../../formats/kernels.js";
 import { endOf, type Runs } from "../../../formats/kho/runs.js";
+import { rankOf } from "../../memory/index.js";
 
 /** Pages from `start` up to `end`. */
 export interface Stretch {
@@ -37,10 +38,8 @@ export function* blocksOf(
 
 /** The pages that runs cover, ascending and merged; blocks of different orders may overlap. */
 export function stretchesOf(runs: Runs): Stretch[] {
-  const rank = Uint32Array.from({ length: runs.length }, (_, i) => i);
-  rank.sort((a, b) => runs.pfn[a]! - runs.pfn[b]!);
   const stretches: { start: number; end: number }[] = [];
-  for (const i of rank) {
+  for (const i of rankOf(runs.pfn.subarray(0, runs.length))) {
     const [start, end] = [runs.pfn[i]!, endOf(runs, i)];
     const last = stretches.at(-1);
     if (last && start <= last.end) last.end = Math.max(last.end, end);
